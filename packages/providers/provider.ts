@@ -1,0 +1,29 @@
+/**
+ * The one interface every way of sending implements. A provider turns whatever its SDK does (rejections that are not
+ * errors, promises that never settle, frames that go out later) into an Outcome, and never lets a message's text out
+ * by any other road.
+ */
+import type { Outcome, Receipt } from '#verification/outcome.ts'
+
+/** One SMS. `reference` is opaque: the provider sends it along and returns it with receipts where it can. */
+export type Message = { from: string; to: string; body: string; reference: string }
+
+/**
+ * - `ready`: a send would be written now.
+ * - `connecting`: the first connection is not up yet, or is being replaced.
+ * - `unreachable`: the last try to connect failed; trying again by itself.
+ * - `unauthorized`: the provider refused the credentials; tried again at long intervals.
+ * - `closed`: after close().
+ */
+export type ProviderStatus = 'ready' | 'connecting' | 'unreachable' | 'unauthorized' | 'closed'
+
+export interface Provider {
+  readonly name: string
+  /** Sends once. Resolves always, within the provider's own deadline; aborting `signal` ends it as `unknown`. */
+  send(message: Message, signal: AbortSignal): Promise<Outcome>
+  status(): ProviderStatus
+  /** Stops at once: what is still in flight resolves as `unknown`. Idempotent. */
+  close(): Promise<void>
+}
+
+export type ReceiptListener = (receipt: Receipt) => void

@@ -1,0 +1,44 @@
+/**
+ * The process's log: pino JSON lines on stdout, from a closed set of fields. A line never holds a code or a full
+ * number, at any level: callers can only pass the fields below, and none of them carries a message's text.
+ */
+import { pino } from 'pino'
+
+/** Every field a line may carry besides time, level and msg. */
+export type LogFields = {
+  request_id?: string
+  method?: string
+  route?: string
+  status?: number
+  duration_ms?: number
+  application?: string
+  verification?: string
+  send?: number
+  attempt?: number
+  provider?: string
+  outcome?: string
+  reason?: string
+  receipt?: string
+  refusal?: string
+  destination?: string
+  result?: string
+  count?: number
+  port?: number
+  program?: string
+  fault?: string
+  stack?: string
+}
+
+export type Log = {
+  debug(fields: LogFields, message: string): void
+  info(fields: LogFields, message: string): void
+  warn(fields: LogFields, message: string): void
+  error(fields: LogFields, message: string): void
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export function createLog(options: { program: string; level: LogLevel }): Log {
+  return pino({ level: options.level, base: { program: options.program } })
+}

@@ -1,0 +1,41 @@
+/**
+ * What an attempt at a send came to (Outcome) and what the carrier reports later (Receipt). Pure data: a provider
+ * makes them, the worker carries them, the store records them.
+ */
+
+/**
+ * Why an attempt was not plainly accepted. A closed set of our own words: a provider's text may quote the message,
+ * and the message holds the code.
+ */
+export type OutcomeReason =
+  | 'not_connected'
+  | 'credentials_refused'
+  | 'rate_limited'
+  | 'provider_fault'
+  | 'refused_by_provider'
+  | 'timeout'
+  | 'connection_lost'
+  | 'no_message_id'
+  | 'worker_lost'
+
+/**
+ * - `accepted`: the provider took the message and gave it an id. Not yet delivered.
+ * - `rejected`: a permanent no; never tried again.
+ * - `busy`: known not to have been sent; may be tried again, after `retryAfterMs` when the provider said so.
+ * - `unknown`: the frame may have left; nobody can say whether the message will arrive.
+ */
+export type Outcome =
+  | { kind: 'accepted'; messageId: string }
+  | { kind: 'rejected'; reason: OutcomeReason }
+  | { kind: 'busy'; reason: OutcomeReason; retryAfterMs?: number }
+  | { kind: 'unknown'; reason: OutcomeReason }
+
+/** A carrier's states of a message, as SignalWire names them. */
+export const RECEIPT_STATES = ['queued', 'initiated', 'sent', 'delivered', 'undelivered', 'failed'] as const
+export type ReceiptState = (typeof RECEIPT_STATES)[number]
+
+/**
+ * News about a message from the carrier, in any order and any number of times. `reference` is what we put on the
+ * message when we sent it, where the provider returns it.
+ */
+export type Receipt = { messageId: string; reference?: string; state: ReceiptState; reason?: string }
