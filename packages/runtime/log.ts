@@ -7,6 +7,7 @@ import { pino } from 'pino'
 /** Every field a line may carry besides time, level and msg. */
 export type LogFields = {
   request_id?: string
+  client_ip?: string
   method?: string
   route?: string
   status?: number

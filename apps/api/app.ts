@@ -1,0 +1,147 @@
+/**
+ * The HTTP surface: middleware in order, then the routes. createApp(deps) builds it and importing it does nothing.
+ */
+import { randomUUID } from 'node:crypto'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { routePath } from 'hono/route'
+import { secureHeaders } from 'hono/secure-headers'
+import type { Log } from '#runtime/log.ts'
+import { faultName } from '#runtime/redis.ts'
+import { StoreFault } from '#store/script.ts'
+import type { Verifications } from '#store/verifications.ts'
+import type { SendReference } from '#verification/verification.ts'
+import { BODY_MAX_BYTES } from './body.ts'
+import { requireCaller } from './caller.ts'
+import { checkRoutes } from './checks.ts'
+import { createClientIp } from './client-ip.ts'
+import type { ApiConfig } from './config.ts'
+import type { ApiEnv } from './context.ts'
+import { guideFault, guideRoutes } from './guide.ts'
+import { healthRoutes, type Readiness } from './health.ts'
+import { OPENAPI } from './openapi.ts'
+import { problem } from './problem.ts'
+import { verificationRoutes } from './verifications.ts'
+
+export type AppConfig = Pick<
+  ApiConfig,
+  'production' | 'apiKeys' | 'publicForm' | 'pythonRoutes' | 'regions' | 'country' | 'trustedProxies'
+>
+
+export type AppDeps = {
+  config: AppConfig
+  verifications: Verifications
+  enqueue: (send: SendReference) => void
+  readiness: Readiness
+  log: Log
+}
+
+export type App = Hono<ApiEnv>
+
+export function createApp(deps: AppDeps): App {
+  const { config } = deps
+  const app = new Hono<ApiEnv>()
+  app.use(identifyRequest(config), logRequest(deps.log), headers(config.production))
+  app.use(bodyLimit({ maxSize: BODY_MAX_BYTES, onError: (c) => problem(c, 'body_too_large') }))
+
+  app.route('/', healthRoutes(deps.readiness))
+  app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
+  if (config.publicForm) app.route('/', guideRoutes({ ...deps, ...config }))
+  app.use('/v1/*', requireCaller(config.apiKeys))
+  app.route('/v1/verifications', verificationRoutes({ ...deps, ...config }))
+  app.route('/v1', checkRoutes({ ...deps, ...config }))
+
+  refuseOtherMethods(app)
+  app.notFound((c) => problem(c, 'not_found'))
+  app.onError((error, c) => answerFault(error, c, deps.log))
+  return app
+}
+
+function identifyRequest({ trustedProxies }: AppConfig): MiddlewareHandler<ApiEnv> {
+  const clientIp = createClientIp(trustedProxies)
+  return async (c, next) => {
+    const requestId = randomUUID()
+    c.set('requestId', requestId)
+    c.set('clientIp', clientIp(c.env?.incoming?.socket.remoteAddress ?? '', c.req.header('X-Forwarded-For')))
+    c.header('X-Request-Id', requestId)
+    await next()
+  }
+}
+
+/** One line a request, whatever came of it. The path is the route's pattern: a caller may write anything into a path. */
+function logRequest(log: Log): MiddlewareHandler<ApiEnv> {
+  return async (c, next) => {
+    const startedAt = performance.now()
+    await next()
+    const level = c.res.status >= 500 ? 'warn' : 'info'
+    log[level](
+      {
+        request_id: c.get('requestId'),
+        method: c.req.method,
+        route: routePath(c, -1),
+        status: c.res.status,
+        duration_ms: Math.round((performance.now() - startedAt) * 10) / 10,
+        client_ip: c.get('clientIp'),
+        ...known('application', c.get('application')),
+        ...known('verification', c.get('verification')),
+        ...known('destination', c.get('destination')),
+        ...known('refusal', c.get('refusal')),
+        ...known('result', c.get('result')),
+      },
+      'request',
+    )
+  }
+}
+
+function known<N extends string>(name: N, value: string | undefined) {
+  return value === undefined ? {} : { [name]: value }
+}
+
+const YEAR_S = 31_536_000
+
+function headers(production: boolean): MiddlewareHandler {
+  return secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      styleSrc: ["'self'"],
+      imgSrc: ['data:'],
+      formAction: ["'self'"],
+      baseUri: ["'none'"],
+      frameAncestors: ["'none'"],
+    },
+    xFrameOptions: 'DENY',
+    referrerPolicy: 'no-referrer',
+    strictTransportSecurity: production ? `max-age=${YEAR_S}; includeSubDomains` : false,
+    xXssProtection: false,
+    permissionsPolicy: {},
+  })
+}
+
+/** Every address that exists takes only its own methods, and says which. */
+function refuseOtherMethods(app: App): void {
+  const methods = new Map<string, Set<string>>()
+  for (const { path, method } of app.routes) {
+    if (method === 'ALL') continue
+    methods.set(path, (methods.get(path) ?? new Set()).add(method))
+  }
+  for (const [path, allowed] of methods) {
+    if (allowed.has('GET')) allowed.add('HEAD')
+    app.all(path, (c) => {
+      c.header('Allow', [...allowed].join(', '))
+      return problem(c, 'method_not_allowed')
+    })
+  }
+}
+
+/** The one place where what is broken becomes an answer: no stack, no quotation, and Redis being away is a 503. */
+function answerFault(error: Error, c: Context<ApiEnv>, log: Log): Response | Promise<Response> {
+  const away = error instanceof StoreFault
+  const cause = away ? error.cause : error
+  log.error(
+    { request_id: c.get('requestId'), fault: faultName(cause), ...(away ? {} : known('stack', error.stack)) },
+    away ? 'Redis did not answer' : 'a request failed',
+  )
+  if (c.req.path === '/request-auth' || c.req.path === '/validate-auth')
+    return guideFault(c, away ? 503 : 500)
+  return away ? problem(c, 'service_unavailable', { retryAfterMs: 1_000 }) : problem(c, 'internal_fault')
+}

@@ -1,0 +1,71 @@
+/**
+ * Reads request bodies strictly: the exact content type, a JSON object or a form, no unknown fields, no wrong types.
+ * What is wrong is said by field name; what was sent is never quoted.
+ */
+import type { Context } from 'hono'
+import * as v from 'valibot'
+import { type FieldProblem, problem } from './problem.ts'
+
+export const BODY_MAX_BYTES = 8 * 1024
+
+export type Body<T> = { kind: 'body'; value: T } | { kind: 'problem'; response: Response }
+
+type Schema<T> = v.GenericSchema<unknown, T>
+
+const JSON_TYPE = /^application\/json(?:\s*;\s*charset=utf-8)?$/i
+const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;\s*charset=utf-8)?$/i
+
+export async function readJson<T>(c: Context, schema: Schema<T>): Promise<Body<T>> {
+  if (!JSON_TYPE.test(c.req.header('Content-Type') ?? '')) return wrong(problem(c, 'unsupported_media_type'))
+  const json = parseJson(await c.req.text())
+  return json === undefined ? wrong(problem(c, 'malformed_json')) : check(c, schema, json.value)
+}
+
+/** The guide's routes take a form as browsers send it, or JSON. */
+export async function readFormOrJson<T>(c: Context, schema: Schema<T>): Promise<Body<T>> {
+  if (!FORM_TYPE.test(c.req.header('Content-Type') ?? '')) return readJson(c, schema)
+  return check(c, schema, fieldsOf(new URLSearchParams(await c.req.text())))
+}
+
+export function readQuery<T>(c: Context, schema: Schema<T>): Body<T> {
+  return check(c, schema, fieldsOf(new URL(c.req.url).searchParams))
+}
+
+/** A field given twice becomes a list, which no schema takes. */
+function fieldsOf(parameters: URLSearchParams): Record<string, unknown> {
+  const names = new Set(parameters.keys())
+  return Object.fromEntries(
+    [...names].map((name) => {
+      const values = parameters.getAll(name)
+      return [name, values.length === 1 ? values[0] : values]
+    }),
+  )
+}
+
+function parseJson(text: string): { value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return undefined
+  }
+}
+
+function check<T>(c: Context, schema: Schema<T>, input: unknown): Body<T> {
+  const parsed = v.safeParse(schema, input)
+  if (parsed.success) return { kind: 'body', value: parsed.output }
+  return wrong(problem(c, 'invalid_request', { errors: parsed.issues.map(fieldProblem) }))
+}
+
+function fieldProblem(issue: v.BaseIssue<unknown>): FieldProblem {
+  const field = v.getDotPath(issue) ?? ''
+  if (issue.type !== 'strict_object') return { field: field.slice(0, 64), problem: issue.message }
+  if (issue.expected === 'Object') return { field: '', problem: 'must be an object' }
+  return {
+    field: field.slice(0, 64),
+    problem: issue.expected === 'never' ? 'is not known here' : 'is missing',
+  }
+}
+
+function wrong<T>(response: Response): Body<T> {
+  return { kind: 'problem', response }
+}

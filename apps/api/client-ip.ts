@@ -1,0 +1,38 @@
+/**
+ * The address of the person at the other end: the socket's, unless it is one of our own proxies. Then it is the last
+ * address in X-Forwarded-For that no trusted proxy could have been; what stands before it anybody can write.
+ */
+import { BlockList, isIP } from 'node:net'
+
+export function createClientIp(trustedProxies: readonly string[]) {
+  const trusted = new BlockList()
+  for (const proxy of trustedProxies) addTo(trusted, proxy)
+
+  function isTrusted(address: string): boolean {
+    const family = isIP(address)
+    return family !== 0 && trusted.check(address, family === 6 ? 'ipv6' : 'ipv4')
+  }
+
+  return (socketAddress: string, forwardedFor: string | undefined): string => {
+    let client = plain(socketAddress)
+    const hops = (forwardedFor ?? '').split(',').map((hop) => plain(hop.trim()))
+    while (isTrusted(client)) {
+      const hop = hops.pop()
+      if (hop === undefined || isIP(hop) === 0) break
+      client = hop
+    }
+    return client
+  }
+}
+
+function addTo(list: BlockList, proxy: string): void {
+  const [address = '', bits] = proxy.split('/')
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+  if (bits === undefined) list.addAddress(address, family)
+  else list.addSubnet(address, Number(bits), family)
+}
+
+/** An IPv4 client on a dual-stack socket is written as IPv6. */
+function plain(address: string): string {
+  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
+}

@@ -1,0 +1,89 @@
+/** The API's configuration: the environment read once, or the list of everything wrong with it. */
+import { isIP } from 'node:net'
+import {
+  anyText,
+  createReader,
+  type Environment,
+  integer,
+  type Kind,
+  listOf,
+  type Reader,
+  toggle,
+} from '#runtime/env.ts'
+import { readSettings, requireInProduction, type Settings } from '#runtime/settings.ts'
+import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
+import { type Application, parseApplication } from '#verification/verification.ts'
+
+export type ApiKey = { application: Application; key: string }
+
+export type ApiConfig = Settings & {
+  host: string
+  port: number
+  production: boolean
+  /** Empty outside production: then `/v1` is open and everything belongs to one application. */
+  apiKeys: readonly ApiKey[]
+  /** The guide's routes and page. */
+  publicForm: boolean
+  /** The guide's Python variant: GET with query parameters, numbers without `+`. */
+  pythonRoutes: boolean
+  regions: ReadonlySet<Region>
+  /** How a number without `+` is read where the caller names no country. */
+  country: Region
+  /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
+  trustedProxies: readonly string[]
+}
+
+const KEY_SHORTEST = 32
+
+const apiKey: Kind<ApiKey> = {
+  expected: `NAME:KEY with a name of 1 to 32 characters a-z 0-9 - _ and a key of at least ${KEY_SHORTEST} characters`,
+  parse(text) {
+    const [, name = '', key = ''] = /^([^:]+):([!-~]+)$/.exec(text) ?? []
+    const application = parseApplication(name)
+    return application && key.length >= KEY_SHORTEST ? { application, key } : undefined
+  },
+}
+
+const region: Kind<Region> = {
+  expected: 'a two-letter country code such as US (ISO 3166-1)',
+  parse: parseRegion,
+}
+
+const proxy: Kind<string> = {
+  expected: 'an IP address or CIDR range such as 10.0.0.0/8',
+  parse(text) {
+    const [address = '', bits, ...rest] = text.split('/')
+    const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+    const valid = bits === undefined || (/^[0-9]{1,3}$/.test(bits) && Number(bits) <= longest)
+    return rest.length === 0 && longest > 0 && valid ? text : undefined
+  },
+}
+
+/** US and CA share numbers, prices and rules: a number of one sends to both. */
+const SHARED_REGIONS: Partial<Record<Region, readonly Region[]>> = { US: ['US', 'CA'], CA: ['CA', 'US'] }
+const DEFAULT_COUNTRY: Region = 'US'
+
+export function readConfig(env: Environment): { config: ApiConfig; problems: readonly string[] } {
+  const reader = createReader(env)
+  const settings = readSettings(reader)
+  if (reader.production) requireInProduction(reader, ['API_KEYS'])
+  const config: ApiConfig = {
+    ...settings,
+    production: reader.production,
+    host: reader.value('HOST', anyText, '127.0.0.1'),
+    port: reader.value('PORT', integer(0, 65_535), 3000),
+    apiKeys: reader.secret('API_KEYS', listOf(apiKey), []),
+    publicForm: reader.value('PUBLIC_FORM', toggle, !reader.production),
+    pythonRoutes: reader.value('GUIDE_PYTHON_ROUTES', toggle, false),
+    trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
+    ...readRegions(reader),
+  }
+  return { config, problems: reader.problems }
+}
+
+function readRegions(reader: Reader): Pick<ApiConfig, 'regions' | 'country'> {
+  const sender = reader.value('SIGNALWIRE_NUMBER', anyText, '')
+  const country = regionOf(sender) ?? DEFAULT_COUNTRY
+  const regions = reader.value('ALLOWED_REGIONS', listOf(region), [...(SHARED_REGIONS[country] ?? [country])])
+  return { regions: new Set(regions), country }
+}

@@ -1,0 +1,20 @@
+/** What a request carries from the middleware to the routes and into its log line. */
+import type { HttpBindings } from '@hono/node-server'
+import type { Application } from '#verification/verification.ts'
+
+export type ApiEnv = {
+  Bindings: Partial<HttpBindings>
+  Variables: {
+    requestId: string
+    application: Application
+    clientIp: string
+    /** The verification the request was about, once known. */
+    verification: string
+    /** The code of the refusal, when it was refused. */
+    refusal: string
+    /** The verdict of a check. */
+    result: string
+    /** The masked number of a start. */
+    destination: string
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * The routes of SignalWire's guide "Two Factor Authentication via SMS", with its fields, texts and statuses, for
+ * everyone who comes from it. Plain clients get the guide's exact answers; a browser gets the page.
+ */
+import { type Context, Hono } from 'hono'
+import * as v from 'valibot'
+import type { Verifications } from '#store/verifications.ts'
+import { parseCode } from '#verification/code.ts'
+import {
+  type Destination,
+  maskDestination,
+  parseDestination,
+  type Region,
+} from '#verification/destination.ts'
+import { DEFAULT_LOCALE } from '#verification/message.ts'
+import type { Refused } from '#verification/refusal.ts'
+import { DEFAULT_PURPOSE, type SendReference } from '#verification/verification.ts'
+import { readFormOrJson, readQuery } from './body.ts'
+import { FORM_APPLICATION } from './caller.ts'
+import type { ApiEnv } from './context.ts'
+import { codeField, toField } from './fields.ts'
+import { type PageState, renderPage, STYLE } from './page.ts'
+import { retryAfter } from './problem.ts'
+
+const requestFields = v.object({ number: toField })
+const checkFields = v.object({ number: toField, auth_code: codeField })
+
+export type GuideRoutes = {
+  verifications: Verifications
+  enqueue: (send: SendReference) => void
+  regions: ReadonlySet<Region>
+  country: Region
+  pythonRoutes: boolean
+}
+
+type GuideStatus = 200 | 400 | 403 | 429 | 500
+
+/** What came of a call of the guide's, before it is told to a program or to a person. */
+type GuideAnswer = { status: GuideStatus; text: string; page: PageState; retryAfterMs?: number }
+
+export function guideRoutes(deps: GuideRoutes) {
+  const app = new Hono<ApiEnv>()
+
+  app.get('/', (c) => c.html(renderPage({})))
+  app.get('/style.css', (c) => c.body(STYLE, 200, { 'Content-Type': 'text/css; charset=utf-8' }))
+
+  app.post('/request-auth', async (c) => {
+    const body = await readFormOrJson(c, requestFields)
+    if (body.kind === 'problem') return rejectBody(c, body.response, invalidNumber({}))
+    return tell(c, await requestAuth(c, body.value.number))
+  })
+
+  app.post('/validate-auth', async (c) => {
+    const body = await readFormOrJson(c, checkFields)
+    if (body.kind === 'problem')
+      return rejectBody(c, body.response, forbidden({ codeError: 'Type the code.' }))
+    return tell(c, await validateAuth(c, body.value.number, body.value.auth_code))
+  })
+
+  if (deps.pythonRoutes) {
+    app.get('/request-auth', async (c) => {
+      const query = readQuery(c, requestFields)
+      if (query.kind === 'problem') return c.text('400', 400)
+      return c.text(String((await requestAuth(c, withPlus(query.value.number))).status))
+    })
+    app.get('/validate-auth', async (c) => {
+      const query = readQuery(c, checkFields)
+      if (query.kind === 'problem') return c.text('403')
+      const answer = await validateAuth(c, withPlus(query.value.number), query.value.auth_code)
+      return c.text(answer.status === 200 ? '200' : '403')
+    })
+  }
+
+  function parse(c: Context<ApiEnv>, number: string): Destination | Refused {
+    const parsed = parseDestination(number.trim(), { regions: deps.regions, country: deps.country })
+    if (parsed.kind === 'refused') return parsed
+    c.set('destination', maskDestination(parsed.destination))
+    return parsed.destination
+  }
+
+  async function requestAuth(c: Context<ApiEnv>, number: string): Promise<GuideAnswer> {
+    const destination = parse(c, number)
+    if (typeof destination !== 'string') return sendRefusal(c, number, destination)
+    const application = FORM_APPLICATION
+    const started = await deps.verifications.start({
+      application,
+      destination,
+      purpose: DEFAULT_PURPOSE,
+      channel: 'sms',
+      locale: DEFAULT_LOCALE,
+    })
+    if (started.kind === 'refused') return sendRefusal(c, number, started)
+    c.set('verification', started.id)
+    deps.enqueue({ application, verification: started.id, send: started.send })
+    return { status: 200, text: 'Your code was sent', page: { number, sentTo: maskDestination(destination) } }
+  }
+
+  async function validateAuth(c: Context<ApiEnv>, number: string, typed: string): Promise<GuideAnswer> {
+    const destination = parse(c, number)
+    if (typeof destination !== 'string') {
+      c.set('refusal', destination.refusal)
+      return forbidden({ number, checkNumberError: sentenceOf(destination) })
+    }
+    const code = parseCode(typed)
+    if (!code) return forbidden({ number, codeError: 'A code is 6 digits.' })
+    const checked = await deps.verifications.checkDestination({
+      application: FORM_APPLICATION,
+      destination,
+      purpose: DEFAULT_PURPOSE,
+      code,
+    })
+    if (checked.kind === 'refused') return checkRefusal(c, number, checked)
+    c.set('verification', checked.id)
+    c.set('result', checked.verdict)
+    if (checked.verdict === 'approved') {
+      return { status: 200, text: 'Success!', page: { approved: maskDestination(destination) } }
+    }
+    const left = checked.verdict === 'wrong' ? checked.checksLeft : 0
+    return forbidden({ number, codeError: VERDICT_SENTENCES[checked.verdict](left) })
+  }
+
+  return app
+}
+
+const VERDICT_SENTENCES = {
+  wrong: (left: number) =>
+    left === 0
+      ? 'That code is not right, and it was the last try. Ask for a new code.'
+      : `That code is not right. ${left} ${left === 1 ? 'try' : 'tries'} left.`,
+  expired: () => 'That code has expired. Ask for a new one.',
+  exhausted: () => 'Too many wrong codes. Ask for a new code.',
+  canceled: () => 'That code is no longer valid. Ask for a new one.',
+  already_used: () => 'That code has been used already. Ask for a new one.',
+} as const
+
+const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
+  short_number: 'That number is too short. Type the whole number with its country code.',
+  premium_number: 'Codes are not sent to premium-rate numbers.',
+  toll_free_number: 'Codes are not sent to toll-free numbers.',
+  landline_number: 'That is a landline, which cannot receive an SMS.',
+  unsupported_number_type: 'That kind of number cannot receive a code.',
+  region_not_allowed: 'Codes are not sent to numbers of that country.',
+  resend_cooldown: 'A code was sent a moment ago.',
+  sends_exhausted: 'That was the last code for now.',
+  send_limit: 'This number was sent too many codes.',
+  check_limit: 'Too many wrong codes were tried for this number.',
+  unknown_verification: 'There is no code for this number. Ask for one first.',
+}
+
+function sentenceOf({ refusal, retryAfterMs }: Refused): string {
+  const sentence = REFUSAL_SENTENCES[refusal] ?? 'That is not a valid phone number.'
+  return retryAfterMs === undefined ? sentence : `${sentence} Try again in ${waitText(retryAfterMs)}.`
+}
+
+function waitText(ms: number): string {
+  const seconds = Number(retryAfter(ms))
+  if (seconds < 90) return `${seconds} seconds`
+  const minutes = Math.ceil(seconds / 60)
+  return minutes < 90 ? `${minutes} minutes` : `${Math.ceil(minutes / 60)} hours`
+}
+
+function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
+  c.set('refusal', refused.refusal)
+  const page = { number, numberError: sentenceOf(refused) }
+  if (refused.retryAfterMs === undefined) return invalidNumber(page)
+  return { status: 429, text: 'Too Many Requests', page, retryAfterMs: refused.retryAfterMs }
+}
+
+function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
+  c.set('refusal', refused.refusal)
+  const page = { number, codeError: sentenceOf(refused) }
+  if (refused.retryAfterMs === undefined) return forbidden(page)
+  return { status: 429, text: 'Too Many Requests', page, retryAfterMs: refused.retryAfterMs }
+}
+
+function invalidNumber(page: PageState): GuideAnswer {
+  return {
+    status: 400,
+    text: 'Invalid Phone Number',
+    page: { numberError: 'That is not a valid phone number.', ...page },
+  }
+}
+
+function forbidden(page: PageState): GuideAnswer {
+  return { status: 403, text: 'Forbidden', page }
+}
+
+/** A body that could not be read: the page for a browser, else what body.ts says, but the guide's own text for a form. */
+function rejectBody(
+  c: Context<ApiEnv>,
+  response: Response,
+  answer: GuideAnswer,
+): Response | Promise<Response> {
+  return response.status === 400 && c.get('refusal') === 'invalid_request' ? tell(c, answer) : response
+}
+
+function tell(
+  c: Context<ApiEnv>,
+  { status, text, page, retryAfterMs }: GuideAnswer,
+): Response | Promise<Response> {
+  if (retryAfterMs !== undefined) c.header('Retry-After', retryAfter(retryAfterMs))
+  c.header('Vary', 'Accept')
+  return wantsPage(c) ? c.html(renderPage(page), status) : c.text(text, status)
+}
+
+export function wantsPage(c: Context): boolean {
+  return /\btext\/html\b/.test(c.req.header('Accept') ?? '')
+}
+
+/** The Python variant puts the `+` there itself; one in a URL arrives as a space. */
+function withPlus(number: string): string {
+  return `+${number.trim().replace(/^\+/, '')}`
+}
+
+/** The guide's own answer to a send that failed, for a fault of ours. */
+export function guideFault(c: Context, status: 500 | 503): Response | Promise<Response> {
+  const sentence = 'The service cannot answer right now. Try again in a moment.'
+  if (wantsPage(c)) return c.html(renderPage({ fault: sentence }), status)
+  return c.req.path === '/request-auth'
+    ? c.text('Error sending code via SMS', 500)
+    : c.text(status === 503 ? 'Service Unavailable' : 'Internal Server Error', status)
+}

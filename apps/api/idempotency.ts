@@ -1,0 +1,14 @@
+/** The Idempotency-Key header: what may stand in it. The store remembers what it meant. */
+import type { Context } from 'hono'
+import { problem } from './problem.ts'
+
+export const KEY_LONGEST = 255
+
+/** The key, if one was sent; a response when it is none that can be honoured. */
+export function readIdempotencyKey(c: Context): { idempotencyKey?: string } | Response {
+  const key = c.req.header('Idempotency-Key')
+  if (key === undefined) return {}
+  if (/^[!-~]{1,255}$/.test(key)) return { idempotencyKey: key }
+  const expected = `must be 1 to ${KEY_LONGEST} printable ASCII characters without spaces`
+  return problem(c, 'invalid_request', { errors: [{ field: 'Idempotency-Key', problem: expected }] })
+}

@@ -1,0 +1,82 @@
+/**
+ * The one table from a refusal to what a caller gets: HTTP status and sentence, as application/problem+json
+ * (RFC 9457). `code` is stable; sentences may be improved at any time.
+ */
+import type { Context } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { DestinationRefusal, Refused, VerificationRefusal } from '#verification/refusal.ts'
+
+type RequestProblem =
+  | 'malformed_json'
+  | 'invalid_request'
+  | 'invalid_code'
+  | 'body_too_large'
+  | 'unsupported_media_type'
+  | 'unauthorized'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'service_unavailable'
+  | 'internal_fault'
+
+export type ProblemCode = DestinationRefusal | VerificationRefusal | RequestProblem
+
+type Row = readonly [status: ContentfulStatusCode, title: string]
+
+export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
+  malformed_json: [400, 'The body is not valid JSON.'],
+  invalid_request: [400, 'The request has fields that are missing, wrong or unknown.'],
+  invalid_code: [400, 'A code is 6 digits. This check was not counted.'],
+  unauthorized: [401, 'Send a valid API key as "Authorization: Bearer KEY".'],
+  not_found: [404, 'There is nothing at this address.'],
+  method_not_allowed: [405, 'This address does not take this method.'],
+  body_too_large: [413, 'The body is larger than 8 KiB.'],
+  unsupported_media_type: [415, 'Send the body as application/json.'],
+  invalid_number: [422, 'This is not a valid phone number.'],
+  short_number: [422, 'This is a short number; codes are sent to full phone numbers only.'],
+  premium_number: [422, 'Codes are not sent to premium-rate numbers.'],
+  toll_free_number: [422, 'Codes are not sent to toll-free numbers.'],
+  landline_number: [422, 'This is a landline, which cannot receive an SMS.'],
+  unsupported_number_type: [422, 'This kind of number cannot receive a code.'],
+  region_not_allowed: [422, 'Codes are not sent to numbers of this country.'],
+  unknown_verification: [404, 'There is no such verification.'],
+  verification_ended: [409, 'This verification has ended. Start a new one.'],
+  too_late_to_send: [409, 'The code has too little life left to be sent again. Start a new verification.'],
+  idempotency_mismatch: [422, 'This Idempotency-Key was used before with another request.'],
+  resend_cooldown: [429, 'A code was sent a moment ago. Wait before asking for another.'],
+  sends_exhausted: [429, 'This verification has had all its sends.'],
+  send_limit: [429, 'This number has been sent too many codes. Wait before asking for another.'],
+  check_limit: [429, 'Too many wrong codes were tried for this number. Wait before trying again.'],
+  service_unavailable: [503, 'The service cannot answer right now. Try again shortly.'],
+  internal_fault: [500, 'Something went wrong on our side.'],
+}
+
+export type FieldProblem = { field: string; problem: string }
+
+export function problem(
+  c: Context,
+  code: ProblemCode,
+  more: { retryAfterMs?: number; errors?: readonly FieldProblem[] } = {},
+): Response {
+  const [status, title] = PROBLEMS[code]
+  c.set('refusal', code)
+  c.header('Content-Type', 'application/problem+json')
+  if (more.retryAfterMs !== undefined) c.header('Retry-After', retryAfter(more.retryAfterMs))
+  const body = {
+    type: `urn:sms-two-factor-auth:problem:${code}`,
+    title,
+    status,
+    code,
+    ...(more.retryAfterMs === undefined ? {} : { retry_after: Number(retryAfter(more.retryAfterMs)) }),
+    ...(more.errors === undefined ? {} : { errors: more.errors }),
+  }
+  return c.body(JSON.stringify(body), status)
+}
+
+export function refusal(c: Context, { refusal: code, retryAfterMs }: Refused): Response {
+  return problem(c, code, retryAfterMs === undefined ? {} : { retryAfterMs })
+}
+
+/** Whole seconds, rounded up: a caller who waits them is never early. */
+export function retryAfter(ms: number): string {
+  return String(Math.max(1, Math.ceil(ms / 1000)))
+}

@@ -1,0 +1,97 @@
+/** `/v1/verifications`: start, read, send again, cancel. Each route parses, asks the store and answers. */
+import { Hono } from 'hono'
+import * as v from 'valibot'
+import type { Started, Verifications } from '#store/verifications.ts'
+import { maskDestination, parseDestination, type Region } from '#verification/destination.ts'
+import { type Refused, refused } from '#verification/refusal.ts'
+import {
+  type Application,
+  parseVerificationId,
+  type SendReference,
+  type VerificationId,
+} from '#verification/verification.ts'
+import { startedAnswer, verificationAnswer } from './answers.ts'
+import { readJson } from './body.ts'
+import type { ApiEnv } from './context.ts'
+import { channelField, clientIpField, countryField, localeField, purposeField, toField } from './fields.ts'
+import { readIdempotencyKey } from './idempotency.ts'
+import { refusal } from './problem.ts'
+
+const startFields = v.strictObject({
+  to: toField,
+  country: v.optional(countryField),
+  channel: channelField,
+  locale: localeField,
+  purpose: purposeField,
+  client_ip: v.optional(clientIpField),
+})
+
+export type VerificationRoutes = {
+  verifications: Verifications
+  /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
+  enqueue: (send: SendReference) => void
+  regions: ReadonlySet<Region>
+}
+
+export function verificationRoutes({ verifications, enqueue, regions }: VerificationRoutes) {
+  const app = new Hono<ApiEnv>()
+
+  app.post('/', async (c) => {
+    const key = readIdempotencyKey(c)
+    if (key instanceof Response) return key
+    const body = await readJson(c, startFields)
+    if (body.kind === 'problem') return body.response
+    const { to, country, channel, locale, purpose } = body.value
+    const parsed = parseDestination(to, country === undefined ? { regions } : { regions, country })
+    if (parsed.kind === 'refused') return refusal(c, parsed)
+    const { destination } = parsed
+    c.set('destination', maskDestination(destination))
+    const application = c.get('application')
+    const started = await verifications.start({ application, destination, channel, locale, purpose, ...key })
+    if (started.kind === 'refused') return refusal(c, started)
+    handOver(application, started)
+    c.set('verification', started.id)
+    c.header('Location', `/v1/verifications/${started.id}`)
+    return c.json(startedAnswer(started, destination, purpose), 202)
+  })
+
+  app.get('/:id', async (c) => {
+    const id = parseVerificationId(c.req.param('id'))
+    const view = id && (await verifications.read(c.get('application'), id))
+    if (!view) return refusal(c, refused('unknown_verification'))
+    c.set('verification', view.id)
+    return c.json(verificationAnswer(view))
+  })
+
+  app.post('/:id/sends', async (c) => {
+    const id = parseVerificationId(c.req.param('id'))
+    const application = c.get('application')
+    const sentAgain = await resend(application, id)
+    if (sentAgain.kind === 'refused') return refusal(c, sentAgain)
+    handOver(application, sentAgain)
+    c.set('verification', sentAgain.id)
+    const view = await verifications.read(application, sentAgain.id)
+    return view ? c.json(verificationAnswer(view), 202) : refusal(c, refused('unknown_verification'))
+  })
+
+  app.delete('/:id', async (c) => {
+    const id = parseVerificationId(c.req.param('id'))
+    if (!id) return refusal(c, refused('unknown_verification'))
+    c.set('verification', id)
+    const canceled = await verifications.cancel(c.get('application'), id)
+    return canceled.kind === 'refused' ? refusal(c, canceled) : c.body(null, 204)
+  })
+
+  async function resend(
+    application: Application,
+    id: VerificationId | undefined,
+  ): Promise<Started | Refused> {
+    return id ? verifications.resend(application, id) : refused('unknown_verification')
+  }
+
+  function handOver(application: Application, { id, send }: Started): void {
+    enqueue({ application, verification: id, send })
+  }
+
+  return app
+}

@@ -1,0 +1,122 @@
+/**
+ * One attempt at a send: claim it, hand the message to the provider, record what came of it. The ledger decides before
+ * and after; this file has never heard of BullMQ.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Provider } from '#providers/provider.ts'
+import type { Log } from '#runtime/log.ts'
+import { faultName } from '#runtime/redis.ts'
+import type { Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
+import { StoreFault } from '#store/script.ts'
+import { messageText } from '#verification/message.ts'
+import type { Outcome } from '#verification/outcome.ts'
+import type { Policy } from '#verification/policy.ts'
+import { backoffMs } from '#verification/retry.ts'
+import { formatReference, type SendReference } from '#verification/verification.ts'
+
+/** `closed`: nothing is left to do. `again`: look at the send once more after `waitMs`. */
+export type Delivered = { kind: 'closed'; why: string } | { kind: 'again'; waitMs: number }
+
+export type Deliver = (send: SendReference, signal: AbortSignal) => Promise<Delivered>
+
+/** How long a record that Redis did not take waits before it is offered again. */
+const RECORD_AGAIN_MS = 200
+
+export function createDeliver(deps: {
+  deliveries: Deliveries
+  provider: Provider
+  policy: Policy
+  sender: string
+  brand: string
+  log: Log
+  random: () => number
+}): Deliver {
+  const { deliveries, provider, policy, log } = deps
+
+  async function attempt(send: SendReference, claim: Claimed, signal: AbortSignal): Promise<Outcome> {
+    const { code, destination, locale } = claim
+    const startedAt = performance.now()
+    const outcome = await provider.send(
+      {
+        from: deps.sender,
+        to: destination,
+        body: messageText({ code, brand: deps.brand, locale, ttlMs: policy.codeTtlMs }),
+        reference: formatReference(send),
+      },
+      signal,
+    )
+    log.info(
+      {
+        ...fieldsOf(send),
+        attempt: claim.attempt,
+        provider: provider.name,
+        outcome: outcome.kind,
+        ...(outcome.kind === 'accepted' ? {} : { reason: outcome.reason }),
+        duration_ms: Math.round(performance.now() - startedAt),
+      },
+      'attempt',
+    )
+    return outcome
+  }
+
+  /** A receipt may carry the provider's id alone; losing this leaves the send `accepted`, which is true. */
+  async function rememberMessage(send: SendReference, outcome: Outcome): Promise<void> {
+    if (outcome.kind !== 'accepted') return
+    try {
+      await deliveries.rememberMessage(outcome.messageId, formatReference(send))
+    } catch (error) {
+      log.warn({ ...fieldsOf(send), fault: faultName(error) }, 'message id not remembered')
+    }
+  }
+
+  /** What has happened is offered to Redis for as long as the lease holds; then the lease itself says `unknown`. */
+  async function record(
+    send: SendReference,
+    token: string,
+    outcome: Outcome,
+    waitMs: number,
+  ): Promise<Recorded> {
+    const giveUpAt = performance.now() + policy.leaseMs
+    for (;;) {
+      try {
+        return await deliveries.record(send, { token, outcome, waitMs })
+      } catch (error) {
+        if (!(error instanceof StoreFault) || performance.now() + RECORD_AGAIN_MS > giveUpAt) throw error
+        await new Promise((resolve) => setTimeout(resolve, RECORD_AGAIN_MS))
+      }
+    }
+  }
+
+  return async (send, signal) => {
+    const token = randomUUID()
+    const claim = await deliveries.claim(send, token)
+    if (claim.kind === 'closed') return claim
+    if (claim.kind === 'wait') return { kind: 'again', waitMs: claim.waitMs }
+    const outcome = await attempt(send, claim, signal)
+    const [recorded] = await Promise.all([
+      record(send, token, outcome, waitOf(outcome, claim.attempt, deps.random)),
+      rememberMessage(send, outcome),
+    ])
+    switch (recorded.kind) {
+      case 'recorded':
+        return { kind: 'closed', why: recorded.state }
+      case 'retry':
+        return { kind: 'again', waitMs: recorded.waitMs }
+      case 'stale':
+        log.warn({ ...fieldsOf(send), attempt: claim.attempt, outcome: outcome.kind }, 'attempt overtaken')
+        return { kind: 'closed', why: 'stale' }
+      default:
+        return recorded satisfies never
+    }
+  }
+}
+
+/** The provider's own wish goes before our backoff when it is longer. */
+function waitOf(outcome: Outcome, attempts: number, random: () => number): number {
+  const ours = backoffMs(attempts, random)
+  return outcome.kind === 'busy' ? Math.max(ours, outcome.retryAfterMs ?? 0) : ours
+}
+
+function fieldsOf({ application, verification, send }: SendReference) {
+  return { application, verification, send }
+}

@@ -1,0 +1,87 @@
+/** The worker's composition root: reads the configuration, connects, takes jobs, and ends in order. */
+import { serve } from '@hono/node-server'
+import { createSignalWireRelay } from '#providers/signalwire-relay.ts'
+import { createDeliveryQueue } from '#queue/delivery-queue.ts'
+import { refuseToStart } from '#runtime/env.ts'
+import { listen } from '#runtime/listen.ts'
+import { createLog } from '#runtime/log.ts'
+import { connectForQueue, connectForRequests, watchRedis } from '#runtime/redis.ts'
+import { onShutdown, within } from '#runtime/shutdown.ts'
+import { createDeliveries } from '#store/deliveries.ts'
+import { createKeys } from '#store/keys.ts'
+import { createVault } from '#verification/vault.ts'
+import { readConfig } from './config.ts'
+import { createDeliver } from './deliver.ts'
+import { createHealth } from './health.ts'
+import { createProcessor, startQueueWorker } from './processor.ts'
+import { createReceipts } from './receipts.ts'
+import { createSweeper } from './sweeper.ts'
+
+const { config, problems } = readConfig(process.env)
+if (problems.length > 0) refuseToStart('worker', problems)
+
+const log = createLog({ program: 'worker', level: config.logLevel })
+const redis = connectForRequests(config.redisUrl, log)
+const queueRedis = connectForQueue(config.redisUrl, log)
+const { policy } = config
+const vault = createVault(config)
+const deliveries = createDeliveries({ redis, keys: createKeys(config.redisPrefix), policy, vault })
+const receipts = createReceipts({ deliveries, log })
+const provider = createSignalWireRelay({
+  ...config.signalwire,
+  onReceipt: receipts.take,
+  onStatus: (status) => log.info({ provider: 'signalwire-relay', result: status }, 'provider'),
+})
+const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
+const sweeper = createSweeper({ deliveries, queue, log })
+const cutOff = new AbortController()
+const deliver = createDeliver({
+  deliveries,
+  provider,
+  policy,
+  sender: config.sender,
+  brand: config.brand,
+  log,
+  random: Math.random,
+})
+const queueWorker = startQueueWorker({
+  connection: queueRedis,
+  prefix: config.redisPrefix,
+  concurrency: config.concurrency,
+  process: createProcessor({ deliver, log, signal: cutOff.signal }),
+  log,
+})
+const watch = watchRedis(redis, { production: config.production, log })
+let stopping = false
+const health = createHealth({ redisProblem: watch.problem, provider, stopping: () => stopping })
+const server = await listen({
+  program: 'worker',
+  variable: 'WORKER_PORT',
+  port: config.port,
+  open: (onListening) =>
+    serve({ fetch: health.fetch, hostname: config.host, port: config.port }, onListening),
+})
+log.info({ port: server.port }, 'worker ready for jobs')
+sweeper.start()
+
+onShutdown({
+  deadlineMs: config.shutdownDeadlineMs,
+  log,
+  async stop() {
+    stopping = true
+    await sweeper.stop()
+    const closing = queueWorker.close()
+    const finished = await within(config.shutdownDeadlineMs, closing)
+    // What is still in a provider's hands is recorded as unknown, which is what it is.
+    cutOff.abort()
+    await within(1_000, closing)
+    await provider.close()
+    receipts.stop()
+    await within(1_000, receipts.settled())
+    await within(1_000, queue.close())
+    redis.disconnect()
+    queueRedis.disconnect()
+    server.close()
+    return finished
+  },
+})

@@ -1,0 +1,63 @@
+/**
+ * BullMQ's words for what an attempt came to, and BullMQ's settings. The ledger keeps every decision, so BullMQ may
+ * run a job twice, late or never: it only wakes somebody up.
+ */
+import { type ConnectionOptions, DelayedError, type Job, Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { parseJob, QUEUE_NAME, queuePrefix } from '#queue/delivery-queue.ts'
+import type { Log } from '#runtime/log.ts'
+import { faultName } from '#runtime/redis.ts'
+import type { Deliver } from './deliver.ts'
+
+/** A dead worker's job runs again within lock + stall check, 20 s; any provider's deadline is well below the lock. */
+const LOCK_MS = 15_000
+const STALL_CHECK_MS = 5_000
+/** More than a poison job deserves, fewer than a loop. */
+const STALLED_MAX = 2
+/** One line an outage: BullMQ repeats an error thousands of times a second while Redis refuses writes. */
+const SAME_ERROR_QUIET_MS = 10_000
+
+export function createProcessor(deps: { deliver: Deliver; log: Log; signal: AbortSignal }) {
+  return async (job: Job, token?: string): Promise<void> => {
+    const send = parseJob(job.data)
+    if (!send) {
+      deps.log.error({ reason: 'unreadable_job' }, 'job dropped')
+      return
+    }
+    const delivered = await deps.deliver(send, deps.signal)
+    if (delivered.kind === 'closed') return
+    await job.moveToDelayed(Date.now() + delivered.waitMs, token)
+    throw new DelayedError()
+  }
+}
+
+export function startQueueWorker(deps: {
+  connection: Redis
+  prefix: string
+  concurrency: number
+  process: ReturnType<typeof createProcessor>
+  log: Log
+}): Worker {
+  const worker = new Worker(QUEUE_NAME, deps.process, {
+    connection: deps.connection as ConnectionOptions,
+    prefix: queuePrefix(deps.prefix),
+    concurrency: deps.concurrency,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALL_CHECK_MS,
+    maxStalledCount: STALLED_MAX,
+    // A job that is gone can be added again: the sweeper relies on it, and the claim keeps it harmless.
+    removeOnComplete: { count: 0 },
+    removeOnFail: { count: 0 },
+    skipVersionCheck: true,
+  })
+  let quietUntil = 0
+  worker.on('error', (error) => {
+    if (performance.now() < quietUntil) return
+    quietUntil = performance.now() + SAME_ERROR_QUIET_MS
+    deps.log.warn({ fault: faultName(error) }, 'the queue reported an error')
+  })
+  worker.on('failed', (_job, error) => {
+    deps.log.error({ fault: faultName(error) }, 'a job failed; the sweeper brings its send again')
+  })
+  return worker
+}

@@ -1,0 +1,93 @@
+/**
+ * The queue `deliveries`: its name, what a job is, and how one gets in. A job holds ids only and decides nothing; the
+ * ledger does. Getting in is batched: one round trip carries every send that was stored while the last one was under
+ * way.
+ */
+import { type ConnectionOptions, Queue, type Job as QueueJob } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { parseApplication, parseVerificationId, type SendReference } from '#verification/verification.ts'
+
+export const QUEUE_NAME = 'deliveries'
+const JOB_NAME = 'deliver'
+
+/** BullMQ keeps its events in a stream for whoever listens; nobody here does. */
+const EVENTS_KEPT = 100
+const BATCH_MAX = 200
+
+export type DeliveryJob = QueueJob<SendReference>
+
+/** One job a send: adding it again while it waits changes nothing. BullMQ refuses ids with a colon. */
+export function jobIdOf({ verification, send }: SendReference): string {
+  return `s-${verification}-${send}`
+}
+
+/** Reads a job's data as if a stranger had written it. */
+export function parseJob(data: unknown): SendReference | undefined {
+  if (typeof data !== 'object' || data === null) return undefined
+  const { application, verification, send } = data as Record<string, unknown>
+  const parsedApplication = typeof application === 'string' ? parseApplication(application) : undefined
+  const parsedVerification = typeof verification === 'string' ? parseVerificationId(verification) : undefined
+  if (!parsedApplication || !parsedVerification || !Number.isInteger(send)) return undefined
+  return { application: parsedApplication, verification: parsedVerification, send: Number(send) }
+}
+
+/** BullMQ's keys share one hash tag, so that the queue lives in one slot of a Redis Cluster. */
+export function queuePrefix(prefix: string): string {
+  return `{${prefix}:queue}`
+}
+
+export type DeliveryQueue = ReturnType<typeof createDeliveryQueue>
+
+export function createDeliveryQueue(options: { connection: Redis; prefix: string }) {
+  const { connection } = options
+  const queue = new Queue(QUEUE_NAME, {
+    connection: connection as ConnectionOptions,
+    prefix: queuePrefix(options.prefix),
+    streams: { events: { maxLen: EVENTS_KEPT } },
+    skipVersionCheck: true,
+  })
+  queue.on('error', () => {
+    // The connection has said it already.
+  })
+  type Waiting = { send: SendReference; resolve: () => void; reject: (cause: unknown) => void }
+  let waiting: Waiting[] = []
+  let flushing: Promise<void> | undefined
+
+  async function addBatch(batch: readonly Waiting[]): Promise<void> {
+    try {
+      // BullMQ would wait for a connection that is away for as long as it takes.
+      if (connection.status !== 'ready') throw new Error('The queue is not connected')
+      const jobs = batch.map(({ send }) => ({ name: JOB_NAME, data: send, opts: { jobId: jobIdOf(send) } }))
+      await queue.addBulk(jobs)
+      for (const { resolve } of batch) resolve()
+    } catch (cause) {
+      for (const { reject } of batch) reject(cause)
+    }
+  }
+
+  async function flush(): Promise<void> {
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, BATCH_MAX)
+      waiting = waiting.slice(BATCH_MAX)
+      await addBatch(batch)
+    }
+    flushing = undefined
+  }
+
+  return {
+    /** Resolves once the send is queued; rejects when it is not, and then the sweeper brings it later. */
+    enqueue(send: SendReference): Promise<void> {
+      return new Promise((resolve, reject) => {
+        waiting.push({ send, resolve, reject })
+        flushing ??= Promise.resolve().then(flush)
+      })
+    },
+    /** Sends waiting for a worker, those on a delay included. */
+    backlog: () => queue.getJobCountByTypes('waiting', 'delayed', 'prioritized'),
+    /** Waits for what is being enqueued, then lets go of the connection (which stays its owner's). */
+    async close(): Promise<void> {
+      await flushing
+      await queue.close()
+    },
+  }
+}

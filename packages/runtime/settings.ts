@@ -1,0 +1,90 @@
+/**
+ * The settings every program must agree on, read in one place: Redis, the keys, the policy. A worker with another key
+ * or another policy than the API would open nothing and decide otherwise.
+ */
+import { createHash } from 'node:crypto'
+import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
+import type { MasterKey } from '#verification/vault.ts'
+import { integer, type Kind, listOf, oneOf, type Reader, url } from './env.ts'
+import { LOG_LEVELS, type LogLevel } from './log.ts'
+
+export type Settings = {
+  redisUrl: string
+  redisPrefix: string
+  logLevel: LogLevel
+  codeKeys: readonly MasterKey[]
+  destinationKey: Buffer
+  policy: Policy
+  shutdownDeadlineMs: number
+}
+
+const KEY_BYTES = 32
+const SECOND = 1_000
+
+/** Public by design: so that the programs start beside each other on a laptop. Production refuses them. */
+const developmentKey = (use: string) => createHash('sha256').update(`development only: ${use}`).digest()
+
+const key: Kind<Buffer> = {
+  expected: `${KEY_BYTES} random bytes in base64 (openssl rand -base64 32)`,
+  parse(text) {
+    const bytes = Buffer.from(text, 'base64')
+    return bytes.length === KEY_BYTES && !isWeak(bytes) ? bytes : undefined
+  },
+}
+
+/** A key somebody typed: one byte over and over, or nothing but a few. */
+function isWeak(bytes: Buffer): boolean {
+  return new Set(bytes).size < 12
+}
+
+const namedKey: Kind<MasterKey> = {
+  expected: `NAME:KEY with a name of 1 to 4 characters a-z 0-9 and a key of ${key.expected}`,
+  parse(text) {
+    const [, id, secret] = /^([a-z0-9]{1,4}):(.+)$/.exec(text) ?? []
+    const bytes = secret === undefined ? undefined : key.parse(secret)
+    return id === undefined || bytes === undefined ? undefined : { id, secret: bytes }
+  },
+}
+
+const prefix: Kind<string> = {
+  expected: '1 to 20 characters a-z 0-9 - _',
+  parse: (text) => (/^[a-z0-9_-]{1,20}$/.test(text) ? text : undefined),
+}
+
+export function readSettings(reader: Reader): Settings {
+  const codeKeys = reader.secret('CODE_KEYS', listOf(namedKey), [
+    { id: 'dev', secret: developmentKey('code') },
+  ])
+  const destinationKey = reader.secret('DESTINATION_KEY', key, developmentKey('destination'))
+  if (new Set(codeKeys.map(({ id }) => id)).size < codeKeys.length) {
+    reader.problem('CODE_KEYS', 'two keys have the same name')
+  }
+  if (reader.production) requireInProduction(reader, ['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY'])
+  return {
+    redisUrl: reader.secret('REDIS_URL', url('redis:', 'rediss:'), 'redis://127.0.0.1:6379'),
+    redisPrefix: reader.value('REDIS_PREFIX', prefix, '2fa'),
+    logLevel: reader.value('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
+    codeKeys,
+    destinationKey,
+    policy: readPolicy(reader),
+    shutdownDeadlineMs: reader.value('SHUTDOWN_DEADLINE_SECONDS', integer(1, 300), 12) * SECOND,
+  }
+}
+
+export function requireInProduction(reader: Reader, names: readonly string[]): void {
+  for (const name of names) {
+    if (!reader.has(name)) reader.problem(name, 'must be set when NODE_ENV=production')
+  }
+}
+
+function readPolicy(reader: Reader): Policy {
+  const ttlMax = HARD_LIMITS.codeTtlMs / SECOND
+  const ttl = integer(120, ttlMax)
+  return {
+    ...DEFAULT_POLICY,
+    codeTtlMs: reader.value('CODE_TTL_SECONDS', ttl, DEFAULT_POLICY.codeTtlMs / SECOND) * SECOND,
+    checksMax: reader.value('CHECKS_MAX', integer(1, HARD_LIMITS.checksMax), DEFAULT_POLICY.checksMax),
+    resendCode: reader.value('RESEND_CODE', oneOf('same', 'new'), DEFAULT_POLICY.resendCode),
+    unknown: reader.value('UNKNOWN', oneOf('resend', 'stop'), DEFAULT_POLICY.unknown),
+  }
+}

@@ -1,0 +1,67 @@
+-- Checks one typed code.
+--
+-- KEYS[1] verification hash
+-- KEYS[2] wrong checks list: times of wrong checks of the number
+-- KEYS[3] agenda       sorted set
+-- KEYS[4] idempotency  string; not touched when ARGV[2] is ''
+-- ARGV    id, '1' with an Idempotency-Key else '', then the typed code's MAC under each configured key, newest first
+--
+-- Replies {'approved' | 'wrong' | 'expired' | 'exhausted' | 'canceled' | 'already_used', checks left}
+--         {'refused', 'unknown_verification' | 'check_limit' | 'idempotency_mismatch', retry after ms (-1: never)}
+--
+-- The right code is approved once, ever: the status moves in the same step that compares. A wrong code counts for the
+-- verification and for the number; when the number's budget is spent nothing is compared, so even the right code
+-- says nothing to a guesser. An ended verification is never written to again, nor brought back after its time.
+--@include clock.lua
+--@include windows.lua
+--@include ledger.lua
+
+local key, wrong_key, agenda, idempotency = unpack(KEYS)
+local id, idempotent = ARGV[1], ARGV[2] ~= ''
+
+local function is_own_mac(mac)
+  for i = 3, #ARGV do
+    if ARGV[i] == mac then return true end
+  end
+  return false
+end
+
+-- Kept as `MAC result checks_left`: the MAC tells a repeated request from another code under the same key.
+local function remember(result, checks_left)
+  if idempotent then
+    local kept = table.concat({ ARGV[3], result, checks_left }, ' ')
+    redis.call('SET', idempotency, kept, 'PX', policy.idempotency_ttl_ms)
+  end
+  return { result, checks_left }
+end
+
+if idempotent then
+  local kept = redis.call('GET', idempotency)
+  if kept then
+    local mac, result, checks_left = string.match(kept, '^(%S+) (%S+) (%d+)$')
+    if is_own_mac(mac) then return { result, tonumber(checks_left) } end
+    return { 'refused', 'idempotency_mismatch', -1 }
+  end
+end
+
+if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
+local now = now_ms()
+local status = status_at(key, agenda, id, now)
+local code_mac, wrong = unpack(redis.call('HMGET', key, 'code_mac', 'wrong'))
+local checks_left = policy.checks_max - tonumber(wrong)
+if status == 'approved' then return remember('already_used', checks_left) end
+if status ~= 'pending' then return remember(status, checks_left) end
+
+local retry_at = window_retry_at(wrong_key, policy.wrong_check_limits, now)
+if retry_at > 0 then return { 'refused', 'check_limit', retry_at - now } end
+
+if is_own_mac(code_mac) then
+  end_verification(key, agenda, id, 'approved', 'canceled', now)
+  return remember('approved', checks_left)
+end
+
+window_add(wrong_key, policy.wrong_check_limits, now)
+checks_left = checks_left - 1
+redis.call('HINCRBY', key, 'wrong', 1)
+if checks_left <= 0 then end_verification(key, agenda, id, 'exhausted', 'canceled', now) end
+return remember('wrong', checks_left)

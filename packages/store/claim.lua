@@ -1,0 +1,50 @@
+-- Claims one attempt at a send. Only who holds a claim may call the provider.
+--
+-- KEYS[1] verification hash
+-- KEYS[2] agenda       sorted set
+-- ARGV    id, send, fencing token (new for each claim)
+--
+-- Replies {'claimed', sealed code, sealed number, locale, attempt (1, 2, ...), ms left until the last moment to submit}
+--         {'wait', ms}: another worker holds it, or its time has not come; look again then
+--         {'closed', why}: nothing is to be done any more: gone | its state in the ledger
+--
+-- At most policy.submissions_max messages may ever have left for one send; none leaves after the deadline, an
+-- approval, a cancellation or a newer send. An attempt whose lease ran out may have left: it counts as unknown.
+--@include clock.lua
+--@include ledger.lua
+
+local key, agenda = unpack(KEYS)
+local id, send, token = unpack(ARGV)
+if redis.call('EXISTS', key) == 0 then return { 'closed', 'gone' } end
+local now = now_ms()
+local status = status_at(key, agenda, id, now)
+local state, lease, retry, submitted, attempts = get_send(key, send, 'state', 'lease', 'retry', 'submitted', 'attempts')
+if not state then return { 'closed', 'gone' } end
+
+if state == 'submitting' then
+  if tonumber(lease) > now then return { 'wait', tonumber(lease) - now } end
+  move_send(key, send, 'unknown', now, 'reason', 'worker_lost')
+  state = 'unknown'
+end
+if state ~= 'queued' and state ~= 'unknown' then return { 'closed', state } end
+if status ~= 'pending' then return { 'closed', state } end
+if state == 'unknown' and (policy.unknown == 'stop' or tonumber(submitted) >= policy.submissions_max) then
+  return { 'closed', state }
+end
+if retry and tonumber(retry) > now then return { 'wait', tonumber(retry) - now } end
+
+local expires = tonumber(redis.call('HGET', key, 'expires'))
+local deadline = expires - policy.send_reserve_ms
+if deadline <= now then
+  if state == 'queued' then move_send(key, send, 'expired', now, 'reason', 'not_sent_in_time') end
+  look_again_at(agenda, id, expires, now)
+  return { 'closed', 'expired' }
+end
+
+attempts = tonumber(attempts) + 1
+move_send(key, send, 'submitting', now, 'token', token, 'lease', now + policy.lease_ms,
+  'attempts', attempts, 'submitted', tonumber(submitted) + 1)
+redis.call('HDEL', key, send_field(send, 'retry'))
+look_again_at(agenda, id, now + policy.lease_ms + policy.sweep_after_ms, now)
+local fields = redis.call('HMGET', key, 'code_sealed', 'to_sealed', 'locale')
+return { 'claimed', fields[1], fields[2], fields[3], attempts, deadline - now }

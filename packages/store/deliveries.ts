@@ -1,0 +1,164 @@
+/**
+ * What the worker side asks of the ledger: claim an attempt, record what it came to, take receipts, sweep. One
+ * function a script.
+ */
+import type { Redis } from 'ioredis'
+import type { Code } from '#verification/code.ts'
+import type { Destination } from '#verification/destination.ts'
+import type { Locale } from '#verification/message.ts'
+import type { Outcome, Receipt } from '#verification/outcome.ts'
+import type { Policy } from '#verification/policy.ts'
+import type { Vault } from '#verification/vault.ts'
+import {
+  type Application,
+  parseApplication,
+  type SendReference,
+  type SendState,
+  type VerificationId,
+} from '#verification/verification.ts'
+import type { Keys } from './keys.ts'
+import { ask, askAll, loadScript, numberAt, textAt } from './script.ts'
+
+/** The right to make one attempt. `deadlineMs`: how long from now a message may still be handed over. */
+export type Claimed = {
+  kind: 'claimed'
+  code: Code
+  destination: Destination
+  locale: Locale
+  attempt: number
+  deadlineMs: number
+}
+export type Claim = Claimed | { kind: 'wait'; waitMs: number } | { kind: 'closed'; why: string }
+export type Recorded =
+  | { kind: 'recorded'; state: SendState }
+  | { kind: 'retry'; waitMs: number }
+  | { kind: 'stale' }
+export type ReceiptTaken = { kind: 'moved' | 'kept'; state: SendState } | { kind: 'gone' }
+
+/** How long a provider's message id leads back to its send; receipts later than this find nothing to move. */
+const MESSAGE_TTL_S = 3_600
+/** How long an application is swept after it was last seen. */
+const APPLICATION_TTL_MS = 24 * 3_600_000
+
+export type Deliveries = ReturnType<typeof createDeliveries>
+
+export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
+  const { redis, keys, policy, vault } = deps
+  const scripts = {
+    claim: loadScript('claim.lua', policy),
+    record: loadScript('record.lua', policy),
+    receipt: loadScript('receipt.lua', policy),
+    sweep: loadScript('sweep.lua', policy),
+  }
+  const keysOf = ({ application, verification }: SendReference) => [
+    keys.verification(application, verification),
+    keys.agenda(application),
+  ]
+
+  return {
+    /** @param token new for each claim; what is recorded later counts only while it still holds */
+    async claim(send: SendReference, token: string): Promise<Claim> {
+      const reply = await scripts.claim(redis, keysOf(send), [send.verification, send.send, token])
+      if (reply[0] === 'wait') return { kind: 'wait', waitMs: numberAt(reply, 1) }
+      if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
+      const owner = { application: send.application, id: send.verification }
+      return {
+        kind: 'claimed',
+        code: vault.openCode(textAt(reply, 1), owner),
+        destination: vault.openDestination(textAt(reply, 2), owner),
+        locale: textAt(reply, 3) as Locale,
+        attempt: numberAt(reply, 4),
+        deadlineMs: numberAt(reply, 5),
+      }
+    },
+
+    /** @param waitMs when a busy attempt may be made again */
+    async record(
+      send: SendReference,
+      options: { token: string; outcome: Outcome; waitMs: number },
+    ): Promise<Recorded> {
+      const { token, outcome, waitMs } = options
+      const messageId = outcome.kind === 'accepted' ? outcome.messageId : ''
+      const reason = outcome.kind === 'accepted' ? '' : outcome.reason
+      const reply = await scripts.record(redis, keysOf(send), [
+        send.verification,
+        send.send,
+        token,
+        outcome.kind,
+        messageId,
+        reason,
+        waitMs,
+      ])
+      if (reply[0] === 'retry') return { kind: 'retry', waitMs: numberAt(reply, 1) }
+      if (reply[0] === 'stale') return { kind: 'stale' }
+      return { kind: 'recorded', state: textAt(reply, 1) as SendState }
+    },
+
+    async takeReceipt(send: SendReference, receipt: Receipt): Promise<ReceiptTaken> {
+      const reply = await scripts.receipt(redis, keysOf(send), [
+        send.verification,
+        send.send,
+        provenState(receipt),
+        receipt.messageId,
+        receipt.reason ?? '',
+      ])
+      if (reply[0] === 'gone') return { kind: 'gone' }
+      return { kind: reply[0] as 'moved' | 'kept', state: textAt(reply, 1) as SendState }
+    },
+
+    /** Lets a receipt that carries only the provider's message id find its send. */
+    async rememberMessage(messageId: string, reference: string): Promise<void> {
+      await ask(() => redis.set(keys.message(messageId), reference, 'EX', MESSAGE_TTL_S))
+    },
+
+    async findMessage(messageId: string): Promise<string | undefined> {
+      return (await ask(() => redis.get(keys.message(messageId)))) ?? undefined
+    },
+
+    /** Looks at up to `count` verifications whose time has come; answers the sends that must be enqueued. */
+    async sweep(
+      application: Application,
+      count: number,
+    ): Promise<{ looked: number; sends: SendReference[] }> {
+      const agenda = keys.agenda(application)
+      const reply = await scripts.sweep(redis, [agenda], [keys.verifications(application), count])
+      const sends: SendReference[] = []
+      for (let index = 1; index + 1 < reply.length; index += 2) {
+        const verification = textAt(reply, index) as VerificationId
+        sends.push({ application, verification, send: numberAt(reply, index + 1) })
+      }
+      return { looked: numberAt(reply, 0), sends }
+    },
+
+    /** Makes the sweeper look after these applications for the next day. */
+    async seeApplications(applications: readonly Application[], nowMs: number): Promise<void> {
+      const key = keys.applications()
+      const members = applications.flatMap((application) => [String(nowMs), application as string])
+      const gone = String(nowMs - APPLICATION_TTL_MS)
+      await askAll(
+        redis
+          .pipeline()
+          .zadd(key, ...members)
+          .zremrangebyscore(key, '-inf', gone)
+          .pexpire(key, APPLICATION_TTL_MS),
+      )
+    },
+
+    async applications(): Promise<Application[]> {
+      const names = await ask(() => redis.zrange(keys.applications(), 0, '-1'))
+      return names.map(parseApplication).filter((name) => name !== undefined)
+    },
+  }
+}
+
+/** Any receipt at all proves that the provider took the message. */
+function provenState(receipt: Receipt): SendState {
+  switch (receipt.state) {
+    case 'queued':
+    case 'initiated':
+    case 'sent':
+      return 'accepted'
+    default:
+      return receipt.state
+  }
+}

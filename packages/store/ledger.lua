@@ -1,0 +1,80 @@
+-- The verification hash and the sends inside it. Fields of the verification:
+--   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_sealed,
+--   code_mac, code_sealed (gone once ended), created, expires (ms), wrong (count), sends (count), next_send (ms),
+--   ended (ms, once ended)
+-- Fields of send N, `N:name`:
+--   state (see docs/states.md), at (ms queued), moved (ms of the last move), attempts, submitted (messages that may
+--   have left), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason
+
+local function send_field(send, name) return send .. ':' .. name end
+
+local function get_send(key, send, ...)
+  local fields = {}
+  for i, name in ipairs({ ... }) do fields[i] = send_field(send, name) end
+  return unpack(redis.call('HMGET', key, unpack(fields)))
+end
+
+-- Moves a send to a state; `...` are further name, value pairs.
+local function move_send(key, send, state, now, ...)
+  local pairs_of = { ... }
+  local fields = { send_field(send, 'state'), state, send_field(send, 'moved'), now }
+  for i = 1, #pairs_of, 2 do
+    fields[#fields + 1] = send_field(send, pairs_of[i])
+    fields[#fields + 1] = pairs_of[i + 1]
+  end
+  redis.call('HSET', key, unpack(fields))
+end
+
+-- Keeps the hash, its pointer and the agenda alive from now until the code's end and the retention after it.
+local function look_again_at(agenda, id, time, now)
+  redis.call('ZADD', agenda, time, id)
+  redis.call('PEXPIRE', agenda, policy.code_ttl_ms + policy.retention_ms + policy.lease_ms)
+end
+
+-- Sends still waiting can no longer leave: they get `state`. Answers whether one is in a worker's hands right now.
+local function close_sends(key, sends, state, reason, now)
+  local in_hand = false
+  for send = 1, sends do
+    local current = get_send(key, send, 'state')
+    if current == 'queued' then
+      move_send(key, send, state, now, 'reason', reason)
+    elseif current == 'submitting' then
+      in_hand = true
+    elseif current == 'unknown' then
+      redis.call('HDEL', key, send_field(send, 'retry'))
+    end
+  end
+  return in_hand
+end
+
+-- Ends a pending verification. The sealed code goes with it; only an attempt in hand keeps it on the agenda.
+local function end_verification(key, agenda, id, status, send_state, now)
+  local sends = tonumber(redis.call('HGET', key, 'sends'))
+  redis.call('HSET', key, 'status', status, 'ended', now)
+  redis.call('HDEL', key, 'code_sealed')
+  if close_sends(key, sends, send_state, status, now) then
+    look_again_at(agenda, id, now + policy.lease_ms + policy.sweep_after_ms, now)
+  else
+    redis.call('ZREM', agenda, id)
+  end
+end
+
+-- Ends a pending verification whose time is over, whoever notices first. Answers the status that holds now.
+local function status_at(key, agenda, id, now)
+  local status, expires = unpack(redis.call('HMGET', key, 'status', 'expires'))
+  if status == 'pending' and tonumber(expires) <= now then
+    end_verification(key, agenda, id, 'expired', 'expired', now)
+    return 'expired'
+  end
+  return status
+end
+
+-- Adds send number `send` (queued) and says when the next may follow: 0 when none is left.
+local function add_send(key, agenda, id, send, now)
+  local wait_ms = policy.resend_waits_ms[send]
+  local next_send = wait_ms and now + wait_ms or 0
+  redis.call('HSET', key, 'sends', send, 'next_send', next_send)
+  move_send(key, send, 'queued', now, 'at', now, 'attempts', 0, 'submitted', 0)
+  look_again_at(agenda, id, now + policy.sweep_after_ms, now)
+  return next_send
+end

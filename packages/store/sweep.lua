@@ -1,0 +1,57 @@
+-- Looks at the verifications whose time on the agenda has come: names the sends that must be brought to the queue,
+-- ends what nobody ended, and says when to look again.
+--
+-- KEYS[1] agenda       sorted set
+-- ARGV    prefix of verification keys, how many to look at
+--
+-- Replies {how many were looked at, id, send, id, send, ...}
+--
+-- Each verification is moved on the agenda in the same step, so two sweepers never bring the same send at once. To
+-- bring a send that is already queued is harmless: the claim decides.
+--@include clock.lua
+--@include ledger.lua
+
+local agenda = KEYS[1]
+local prefix, count = unpack(ARGV)
+local now = now_ms()
+
+-- True when somebody must still do something about the send. A lost worker's attempt ends here when no more may follow.
+local function is_open(key, send, pending)
+  local state, lease, submitted = get_send(key, send, 'state', 'lease', 'submitted')
+  if state == 'submitting' and tonumber(lease) <= now and not pending then
+    move_send(key, send, 'unknown', now, 'reason', 'worker_lost')
+    return false
+  end
+  if state == 'queued' or state == 'submitting' then return true end
+  return state == 'unknown' and policy.unknown == 'resend' and tonumber(submitted) < policy.submissions_max
+end
+
+local due = redis.call('ZRANGE', agenda, '-inf', now, 'BYSCORE', 'LIMIT', 0, count)
+local reply = { #due }
+for _, id in ipairs(due) do
+  local key = prefix .. id
+  local status = status_at(key, agenda, id, now)
+  if not status then
+    redis.call('ZREM', agenda, id)
+  else
+    local pending, open = status == 'pending', false
+    local sends, expires = unpack(redis.call('HMGET', key, 'sends', 'expires'))
+    for send = 1, tonumber(sends) do
+      if is_open(key, send, pending) then
+        open = true
+        if pending then
+          reply[#reply + 1] = id
+          reply[#reply + 1] = send
+        end
+      end
+    end
+    if open then
+      look_again_at(agenda, id, now + 3 * policy.sweep_after_ms, now)
+    elseif pending then
+      look_again_at(agenda, id, expires, now)
+    else
+      redis.call('ZREM', agenda, id)
+    end
+  end
+end
+return reply

@@ -1,0 +1,238 @@
+/**
+ * What callers ask of a verification: start, send again, check, read, cancel. One function a script; the script
+ * decides, this file makes what it needs (ids, codes, MACs, sealed copies) and reads what it says.
+ */
+import type { Redis } from 'ioredis'
+import { type Code, generateCode } from '#verification/code.ts'
+import type { Destination } from '#verification/destination.ts'
+import type { Locale } from '#verification/message.ts'
+import type { Policy } from '#verification/policy.ts'
+import { type Refused, refused } from '#verification/refusal.ts'
+import type { CodeOwner, Vault } from '#verification/vault.ts'
+import {
+  type Application,
+  type Channel,
+  newVerificationId,
+  type Purpose,
+  type Verdict,
+  type VerificationId,
+  type VerificationView,
+} from '#verification/verification.ts'
+import type { Keys } from './keys.ts'
+import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
+import { decodeVerification, type Hash } from './view.ts'
+
+export type StartRequest = {
+  application: Application
+  destination: Destination
+  purpose: Purpose
+  channel: Channel
+  locale: Locale
+  idempotencyKey?: string
+}
+
+/** What a start or a resend came to. Times are Redis's, in milliseconds since 1970. */
+export type Started = {
+  kind: 'started' | 'sent_again'
+  id: VerificationId
+  send: number
+  createdAtMs: number
+  expiresAtMs: number
+  nextSendAtMs?: number
+  sendsLeft: number
+  checksLeft: number
+  nowMs: number
+  channel: Channel
+  locale: string
+}
+
+export type Checked = { kind: 'checked'; verdict: Verdict; checksLeft: number }
+
+/** What is needed of a verification before a script can be asked about it. */
+type Owner = CodeOwner & { sendsKey: string; wrongKey: string; key: string; agenda: string }
+
+/** A start races a start with a new code at most this often before it gives up. */
+const MOVED_MAX = 5
+
+export type Verifications = ReturnType<typeof createVerifications>
+
+export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
+  const { redis, keys, policy, vault } = deps
+  const scripts = {
+    start: loadScript('start.lua', policy),
+    resend: loadScript('resend.lua', policy),
+    check: loadScript('check.lua', policy),
+    cancel: loadScript('cancel.lua', policy),
+  }
+
+  function ownerOf(
+    application: Application,
+    id: VerificationId,
+    destinationTag: string,
+    purpose: Purpose,
+  ): Owner {
+    return {
+      application,
+      id,
+      destinationTag,
+      purpose,
+      key: keys.verification(application, id),
+      sendsKey: keys.sends(application, destinationTag),
+      wrongKey: keys.wrongChecks(application, destinationTag),
+      agenda: keys.agenda(application),
+    }
+  }
+
+  async function findOwner(application: Application, id: VerificationId): Promise<Owner | undefined> {
+    const [tag, purpose] = await ask(() =>
+      redis.hmget(keys.verification(application, id), 'to_tag', 'purpose'),
+    )
+    return tag && purpose ? ownerOf(application, id, tag, purpose as Purpose) : undefined
+  }
+
+  async function findPointer(application: Application, tag: string, purpose: Purpose) {
+    const id = await ask(() => redis.get(keys.pointer(application, tag, purpose)))
+    return id ? ownerOf(application, id as VerificationId, tag, purpose) : undefined
+  }
+
+  /** Under RESEND_CODE=new a fresh code for a pending verification; the script uses it only for that one. */
+  function newCodeFor(owner: Owner | undefined): [id: string, mac: string, sealed: string] {
+    if (!owner || policy.resendCode === 'same') return ['', '', '']
+    const code = generateCode()
+    return [owner.id, vault.macCode(code, owner), vault.sealCode(code, owner)]
+  }
+
+  function idempotencyName(application: Application, operation: string, key: string | undefined): string {
+    return keys.idempotency(application, vault.fingerprint([operation, key ?? '']))
+  }
+
+  async function askStart(request: StartRequest, tag: string): Promise<Reply> {
+    const { application, purpose, destination } = request
+    const owner = ownerOf(application, newVerificationId(), tag, purpose)
+    const code = generateCode()
+    const pending = policy.resendCode === 'new' ? await findPointer(application, tag, purpose) : undefined
+    const fingerprint = request.idempotencyKey
+      ? vault.fingerprint(['start', tag, purpose, request.channel, request.locale])
+      : ''
+    return scripts.start(
+      redis,
+      [
+        keys.pointer(application, tag, purpose),
+        owner.key,
+        owner.sendsKey,
+        owner.wrongKey,
+        owner.agenda,
+        idempotencyName(application, 'start', request.idempotencyKey),
+      ],
+      [
+        keys.verifications(application),
+        owner.id,
+        tag,
+        vault.sealDestination(destination, owner),
+        vault.macCode(code, owner),
+        vault.sealCode(code, owner),
+        purpose,
+        request.channel,
+        request.locale,
+        fingerprint,
+        ...newCodeFor(pending),
+      ],
+    )
+  }
+
+  async function checkOwned(owner: Owner, code: Code, idempotencyKey?: string): Promise<Checked | Refused> {
+    const reply = await scripts.check(
+      redis,
+      [owner.key, owner.wrongKey, owner.agenda, idempotencyName(owner.application, 'check', idempotencyKey)],
+      [owner.id, idempotencyKey ? '1' : '', ...vault.macCodeUnderAllKeys(code, owner)],
+    )
+    if (reply[0] === 'refused') return decodeRefusal(reply)
+    return { kind: 'checked', verdict: textAt(reply, 0) as Verdict, checksLeft: numberAt(reply, 1) }
+  }
+
+  return {
+    /** Refuses with: resend_cooldown, sends_exhausted, send_limit, check_limit, idempotency_mismatch. */
+    async start(request: StartRequest): Promise<Started | Refused> {
+      const tag = vault.tagDestination(request.destination)
+      for (let tries = 0; tries < MOVED_MAX; tries++) {
+        const reply = await askStart(request, tag)
+        if (reply[0] !== 'moved') return decodeStarted(reply)
+      }
+      return refused('resend_cooldown', policy.resendWaitsMs[0])
+    },
+
+    /** Refuses with what start refuses with, and too_late_to_send, verification_ended, unknown_verification. */
+    async resend(application: Application, id: VerificationId): Promise<Started | Refused> {
+      const owner = await findOwner(application, id)
+      if (!owner) return refused('unknown_verification')
+      const [, mac, sealed] = newCodeFor(owner)
+      const reply = await scripts.resend(
+        redis,
+        [owner.key, owner.sendsKey, owner.wrongKey, owner.agenda],
+        [owner.id, mac, sealed],
+      )
+      return decodeStarted(reply)
+    },
+
+    /** Refuses with: unknown_verification, check_limit, idempotency_mismatch. */
+    async check(request: {
+      application: Application
+      id: VerificationId
+      code: Code
+      idempotencyKey?: string
+    }): Promise<Checked | Refused> {
+      const owner = await findOwner(request.application, request.id)
+      return owner ? checkOwned(owner, request.code, request.idempotencyKey) : refused('unknown_verification')
+    },
+
+    /** The newest verification of a number and purpose, checked as by id. */
+    async checkDestination(request: {
+      application: Application
+      destination: Destination
+      purpose: Purpose
+      code: Code
+      idempotencyKey?: string
+    }): Promise<(Checked & { id: VerificationId }) | Refused> {
+      const tag = vault.tagDestination(request.destination)
+      const owner = await findPointer(request.application, tag, request.purpose)
+      if (!owner) return refused('unknown_verification')
+      const checked = await checkOwned(owner, request.code, request.idempotencyKey)
+      return checked.kind === 'refused' ? checked : { ...checked, id: owner.id }
+    },
+
+    /** Refuses with: unknown_verification, verification_ended. */
+    async cancel(application: Application, id: VerificationId): Promise<{ kind: 'canceled' } | Refused> {
+      const keyList = [keys.verification(application, id), keys.agenda(application)]
+      const reply = await scripts.cancel(redis, keyList, [id])
+      return reply[0] === 'refused' ? decodeRefusal(reply) : { kind: 'canceled' }
+    },
+
+    async read(application: Application, id: VerificationId): Promise<VerificationView | undefined> {
+      const replies = await askAll(redis.pipeline().hgetall(keys.verification(application, id)).time())
+      return decodeVerification(replies as [Hash, [string, string]], { application, id, policy, vault })
+    },
+  }
+}
+
+function decodeRefusal(reply: Reply): Refused {
+  const retryAfterMs = numberAt(reply, 2)
+  return refused(textAt(reply, 1) as Refused['refusal'], retryAfterMs < 0 ? undefined : retryAfterMs)
+}
+
+function decodeStarted(reply: Reply): Started | Refused {
+  if (reply[0] === 'refused') return decodeRefusal(reply)
+  const nextSendAtMs = numberAt(reply, 5)
+  return {
+    kind: reply[0] as Started['kind'],
+    id: textAt(reply, 1) as VerificationId,
+    send: numberAt(reply, 2),
+    createdAtMs: numberAt(reply, 3),
+    expiresAtMs: numberAt(reply, 4),
+    ...(nextSendAtMs === 0 ? {} : { nextSendAtMs }),
+    sendsLeft: numberAt(reply, 6),
+    checksLeft: numberAt(reply, 7),
+    nowMs: numberAt(reply, 8),
+    channel: textAt(reply, 9) as Channel,
+    locale: textAt(reply, 10),
+  }
+}

@@ -1,0 +1,73 @@
+/** Reads a verification's hash into what is shown of it. Nothing here decides: a code past its time reads as expired. */
+import type { Policy } from '#verification/policy.ts'
+import type { Vault } from '#verification/vault.ts'
+import type {
+  Application,
+  Channel,
+  Purpose,
+  SendState,
+  SendView,
+  VerificationId,
+  VerificationStatus,
+  VerificationView,
+} from '#verification/verification.ts'
+
+export type Hash = Record<string, string>
+
+export function decodeVerification(
+  /** What HGETALL and TIME answered. */
+  [hash, time]: [Hash, [seconds: string, micros: string]],
+  options: { application: Application; id: VerificationId; policy: Policy; vault: Vault },
+): VerificationView | undefined {
+  if (!hash.status) return undefined
+  const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000)
+  return decodeHash(hash, now, options)
+}
+
+function decodeHash(
+  hash: Hash,
+  now: number,
+  {
+    application,
+    id,
+    policy,
+    vault,
+  }: { application: Application; id: VerificationId; policy: Policy; vault: Vault },
+): VerificationView {
+  const expiresAtMs = Number(hash.expires)
+  const status =
+    hash.status === 'pending' && expiresAtMs <= now ? 'expired' : (hash.status as VerificationStatus)
+  const sends = Number(hash.sends)
+  const nextSendAtMs = Number(hash.next_send)
+  return {
+    id,
+    destination: vault.openDestination(String(hash.to_sealed), { application, id }),
+    channel: hash.channel as Channel,
+    locale: String(hash.locale),
+    purpose: hash.purpose as Purpose,
+    status,
+    createdAtMs: Number(hash.created),
+    expiresAtMs,
+    ...(status === 'pending' && nextSendAtMs > 0 ? { nextSendAtMs } : {}),
+    sendsLeft: status === 'pending' ? policy.resendWaitsMs.length + 1 - sends : 0,
+    checksLeft: status === 'pending' ? Math.max(0, policy.checksMax - Number(hash.wrong)) : 0,
+    sends: Array.from({ length: sends }, (_, index) => decodeSend(hash, index + 1)),
+  }
+}
+
+function decodeSend(hash: Hash, send: number): SendView {
+  const field = (name: string) => hash[`${send}:${name}`]
+  const reason = field('reason')
+  const messageId = field('message')
+  const state = field('state') as SendState
+  return {
+    number: send,
+    state,
+    queuedAtMs: Number(field('at')),
+    updatedAtMs: Number(field('moved')),
+    attempts: Number(field('attempts')),
+    possibleDuplicate: Number(field('submitted')) > 1,
+    ...(reason && state !== 'delivered' && state !== 'accepted' ? { reason } : {}),
+    ...(messageId ? { messageId } : {}),
+  }
+}

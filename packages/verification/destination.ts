@@ -1,0 +1,79 @@
+/**
+ * Where a code goes: reads a phone number into E.164 and says which rule refuses it. Ten spellings of one number are
+ * one destination, so every budget counts them together.
+ */
+import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import { type Refused, refused } from './refusal.ts'
+
+declare const destinationBrand: unique symbol
+/** An E.164 number that can receive an SMS. Made only by parseDestination and openDestination. */
+export type Destination = string & { readonly [destinationBrand]: true }
+
+/** ISO 3166-1 alpha-2, as libphonenumber knows regions: `+1` alone is twenty-five of them. */
+export type Region = CountryCode
+
+export type ParsedDestination = { kind: 'destination'; destination: Destination; region: Region }
+
+/** Letters, extensions and `tel:` parameters are no spelling of a number. */
+const spelling = /^\+?[0-9 ().\-\u00a0]+$/
+const SHORTEST_DIGITS = 7
+const LONGEST_SPELLING = 32
+
+/**
+ * @param text the number as given: E.164, or national when `country` is given
+ * @param regions the regions codes may be sent to; everything else is refused
+ */
+export function parseDestination(
+  text: string,
+  options: { country?: Region; regions: ReadonlySet<string> },
+): ParsedDestination | Refused {
+  const digits = text.replace(/[^0-9]/g, '').length
+  if (text.length > LONGEST_SPELLING || digits === 0 || !spelling.test(text)) return refused('invalid_number')
+  if (digits < SHORTEST_DIGITS) return refused('short_number')
+  const number = parsePhoneNumberFromString(text, { extract: false, ...country(options.country) })
+  if (!number?.isValid()) return refused('invalid_number')
+  const lineRefusal = refusalOfLine(number.getType())
+  if (lineRefusal) return refused(lineRefusal)
+  if (!number.country || !options.regions.has(number.country)) return refused('region_not_allowed')
+  return { kind: 'destination', destination: number.number as string as Destination, region: number.country }
+}
+
+function country(code: Region | undefined) {
+  return code === undefined ? {} : { defaultCountry: code }
+}
+
+/** SMS reaches mobile lines, and lines that may be mobile; libphonenumber's FAQ says the same. */
+function refusalOfLine(type: string | undefined) {
+  switch (type) {
+    case 'MOBILE':
+    case 'FIXED_LINE_OR_MOBILE':
+      return undefined
+    case 'PREMIUM_RATE':
+      return 'premium_number'
+    case 'TOLL_FREE':
+      return 'toll_free_number'
+    case 'FIXED_LINE':
+      return 'landline_number'
+    default:
+      return 'unsupported_number_type'
+  }
+}
+
+export function parseRegion(text: string): Region | undefined {
+  return isSupportedCountry(text) ? text : undefined
+}
+
+/** The region of a number of our own; `undefined` for short codes and what is no number. */
+export function regionOf(text: string): Region | undefined {
+  return parsePhoneNumberFromString(text)?.country
+}
+
+/** Takes a destination back from our own sealed copy; it was parsed before it was sealed. */
+export function openedDestination(text: string): Destination {
+  return text as Destination
+}
+
+/** The calling code is hidden with the rest; the last four digits are what a person recognises a number by. */
+export function maskDestination(destination: Destination): string {
+  return `+${'•'.repeat(destination.length - 5)}${destination.slice(-4)}`
+}

@@ -1,0 +1,73 @@
+/**
+ * Every number the service decides by, with its unit, its default and its source. The store writes these numbers into
+ * its scripts; nothing else may hold a limit of its own.
+ */
+
+/** At most `max` events in any `windowMs` milliseconds, however they fall across an edge. */
+export type WindowLimit = { max: number; windowMs: number }
+
+export type Policy = {
+  /** Life of a code from the creation of its verification. NIST SP 800-63B-4 §3.1.3.2: at most 10 minutes. */
+  codeTtlMs: number
+  /** A message handed over later than this before the end of the code would arrive too late to be typed. */
+  sendReserveMs: number
+  /** How long an ended verification can still be read. Everything about it is gone afterwards. */
+  retentionMs: number
+  /** Wrong codes one verification takes. RTS (EU) 2018/389 Art. 4(3)(b): five. */
+  checksMax: number
+  /** Wait after the 1st, 2nd, … send of a verification; as many resends as there are waits. OWASP API4:2023. */
+  resendWaitsMs: readonly number[]
+  /** Sends to one number over all its verifications of an application. */
+  sendLimits: readonly WindowLimit[]
+  /**
+   * Wrong codes for one number over all its verifications of an application; neither a resend nor a new verification
+   * clears them (NIST SP 800-63B-4 §3.1.3.2; RFC 4226 §7.3).
+   */
+  wrongCheckLimits: readonly WindowLimit[]
+  /** Whether a resend carries the code already sent, or a new one that ends it. */
+  resendCode: 'same' | 'new'
+  /** What follows an attempt nobody knows the end of: one more with the same code, or none. */
+  unknown: 'resend' | 'stop'
+  /** Messages that may have left for one send; two only when the first is unknown. */
+  submissionsMax: number
+  /** How long a receipt may still settle an unknown attempt before it is made again. */
+  receiptWaitMs: number
+  /** How long a worker holds an attempt; longer than any provider's own deadline. */
+  leaseMs: number
+  /** How long a stored send may lie before the sweeper brings it to the queue. */
+  sweepAfterMs: number
+  /** How long an Idempotency-Key is remembered. */
+  idempotencyTtlMs: number
+}
+
+const second = 1_000
+const minute = 60 * second
+const hour = 60 * minute
+
+/** No configuration goes past these. */
+export const HARD_LIMITS = { codeTtlMs: 10 * minute, checksMax: 10 } as const
+
+export const CODE_DIGITS = 6
+
+export const DEFAULT_POLICY: Policy = {
+  codeTtlMs: 5 * minute,
+  sendReserveMs: minute,
+  retentionMs: 10 * minute,
+  checksMax: 5,
+  resendWaitsMs: [30 * second, 60 * second, 120 * second],
+  sendLimits: [
+    { max: 5, windowMs: 10 * minute },
+    { max: 10, windowMs: 24 * hour },
+  ],
+  wrongCheckLimits: [
+    { max: 10, windowMs: hour },
+    { max: 20, windowMs: 24 * hour },
+  ],
+  resendCode: 'same',
+  unknown: 'resend',
+  submissionsMax: 2,
+  receiptWaitMs: 10 * second,
+  leaseMs: 13 * second,
+  sweepAfterMs: 5 * second,
+  idempotencyTtlMs: 24 * hour,
+}
