@@ -27,7 +27,7 @@ export function verificationAnswer(view: VerificationView) {
   const last = view.sends.at(-1)
   return {
     id: view.id,
-    to: maskDestination(view.destination),
+    to: view.maskedDestination,
     channel: view.channel,
     locale: view.locale,
     purpose: view.purpose,

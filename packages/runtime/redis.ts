@@ -14,13 +14,15 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10),
 
 /**
  * ioredis would run a script again whose reply was lost and hand out the second answer: "wrong" to the person whose
- * code had just been approved. So nothing is queued, resent or waited for beyond the timeout.
+ * code had just been approved. So nothing is queued, resent or waited for beyond the timeout. Commands of one turn of
+ * the event loop leave in one write: waking Redis costs more than most of what it is asked.
  */
 export function connectForRequests(url: string, log: Log): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    enableAutoPipelining: true,
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy,

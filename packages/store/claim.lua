@@ -4,7 +4,7 @@
 -- KEYS[2] agenda       sorted set
 -- ARGV    id, send, fencing token (new for each claim)
 --
--- Replies {'claimed', sealed code, sealed number, locale, attempt (1, 2, ...), ms left until the last moment to submit}
+-- Replies {'claimed', sealed number and code, locale, attempt (1, 2, ...), ms left until the last moment to submit}
 --         {'wait', ms}: another worker holds it, or its time has not come; look again then
 --         {'closed', why}: nothing is to be done any more: gone | its state in the ledger
 --
@@ -46,5 +46,5 @@ move_send(key, send, 'submitting', now, 'token', token, 'lease', now + policy.le
   'attempts', attempts, 'submitted', tonumber(submitted) + 1)
 redis.call('HDEL', key, send_field(send, 'retry'))
 look_again_at(agenda, id, now + policy.lease_ms + policy.sweep_after_ms, now)
-local fields = redis.call('HMGET', key, 'code_sealed', 'to_sealed', 'locale')
-return { 'claimed', fields[1], fields[2], fields[3], attempts, deadline - now }
+local fields = redis.call('HMGET', key, 'sealed', 'locale')
+return { 'claimed', fields[1], fields[2], attempts, deadline - now }

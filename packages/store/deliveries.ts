@@ -3,12 +3,10 @@
  * function a script.
  */
 import type { Redis } from 'ioredis'
-import type { Code } from '#verification/code.ts'
-import type { Destination } from '#verification/destination.ts'
 import type { Locale } from '#verification/message.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
-import type { Vault } from '#verification/vault.ts'
+import type { Letter, Vault } from '#verification/vault.ts'
 import {
   type Application,
   parseApplication,
@@ -20,10 +18,8 @@ import type { Keys } from './keys.ts'
 import { ask, askAll, loadScript, numberAt, textAt } from './script.ts'
 
 /** The right to make one attempt. `deadlineMs`: how long from now a message may still be handed over. */
-export type Claimed = {
+export type Claimed = Letter & {
   kind: 'claimed'
-  code: Code
-  destination: Destination
   locale: Locale
   attempt: number
   deadlineMs: number
@@ -64,11 +60,10 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       const owner = { application: send.application, id: send.verification }
       return {
         kind: 'claimed',
-        code: vault.openCode(textAt(reply, 1), owner),
-        destination: vault.openDestination(textAt(reply, 2), owner),
-        locale: textAt(reply, 3) as Locale,
-        attempt: numberAt(reply, 4),
-        deadlineMs: numberAt(reply, 5),
+        ...vault.open(textAt(reply, 1), owner),
+        locale: textAt(reply, 2) as Locale,
+        attempt: numberAt(reply, 3),
+        deadlineMs: numberAt(reply, 4),
       }
     },
 

@@ -1,6 +1,6 @@
 -- The verification hash and the sends inside it. Fields of the verification:
---   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_sealed,
---   code_mac, code_sealed (gone once ended), created, expires (ms), wrong (count), sends (count), next_send (ms),
+--   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_masked,
+--   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count), sends (count), next_send (ms),
 --   ended (ms, once ended)
 -- Fields of send N, `N:name`:
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move), attempts, submitted (messages that may
@@ -47,11 +47,11 @@ local function close_sends(key, sends, state, reason, now)
   return in_hand
 end
 
--- Ends a pending verification. The sealed code goes with it; only an attempt in hand keeps it on the agenda.
+-- Ends a pending verification. The sealed number and code go with it; only an attempt in hand keeps it on the agenda.
 local function end_verification(key, agenda, id, status, send_state, now)
   local sends = tonumber(redis.call('HGET', key, 'sends'))
   redis.call('HSET', key, 'status', status, 'ended', now)
-  redis.call('HDEL', key, 'code_sealed')
+  redis.call('HDEL', key, 'sealed')
   if close_sends(key, sends, send_state, status, now) then
     look_again_at(agenda, id, now + policy.lease_ms + policy.sweep_after_ms, now)
   else

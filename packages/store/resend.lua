@@ -4,7 +4,7 @@
 -- KEYS[2] sends        list: times of sends to the number
 -- KEYS[3] wrong checks list: times of wrong checks of the number
 -- KEYS[4] agenda       sorted set
--- ARGV    id, MAC and sealed copy of a new code ('' and '' under RESEND_CODE=same)
+-- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same)
 --
 -- Replies {'sent_again', ...} as start.lua, or {'refused', code, retry after ms (-1: never)}
 --
@@ -15,7 +15,7 @@
 --@include resending.lua
 
 local key, sends_key, wrong_key, agenda = unpack(KEYS)
-local id, code_mac, code_sealed = unpack(ARGV)
+local id, code_mac, sealed = unpack(ARGV)
 local now = now_ms()
 
 if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
@@ -30,4 +30,4 @@ retry_at = window_retry_at(sends_key, policy.send_limits, now)
 if retry_at > 0 then return { 'refused', 'send_limit', retry_at - now } end
 
 window_add(sends_key, policy.send_limits, now)
-return resend(key, agenda, id, pending, code_mac, code_sealed, now)
+return resend(key, agenda, id, pending, code_mac, sealed, now)

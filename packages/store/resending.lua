@@ -12,9 +12,9 @@ end
 
 -- An earlier send still waiting is superseded: the person gets one message, not two. With a new code the old one is
 -- dead from here on. Replies as start.lua does.
-local function resend(key, agenda, id, verification, code_mac, code_sealed, now)
+local function resend(key, agenda, id, verification, code_mac, sealed, now)
   close_sends(key, verification.sends, 'superseded', 'superseded', now)
-  if code_mac ~= '' then redis.call('HSET', key, 'code_mac', code_mac, 'code_sealed', code_sealed) end
+  if code_mac ~= '' then redis.call('HSET', key, 'code_mac', code_mac, 'sealed', sealed) end
   local send = verification.sends + 1
   local next_send = add_send(key, agenda, id, send, now)
   return {

@@ -6,9 +6,9 @@
 -- KEYS[4] wrong checks list: times of wrong checks of the number
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
--- ARGV    prefix of verification keys, new id, number's tag, sealed number, code MAC, sealed code, purpose, channel,
+-- ARGV    prefix of verification keys, new id, number's tag, masked number, code MAC, sealed number and code, purpose, channel,
 --         locale, fingerprint of the request ('' without Idempotency-Key),
---         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy of its new code
+--         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code
 --
 -- Replies {'started' | 'sent_again', id, send, created, expires, next send (0: none left), sends left, checks left,
 --          now, channel, locale}; times in ms
@@ -23,7 +23,7 @@
 --@include resending.lua
 
 local pointer, key, sends_key, wrong_key, agenda, idempotency = unpack(KEYS)
-local prefix, new_id, to_tag, to_sealed, code_mac, code_sealed, purpose, channel, locale, fingerprint,
+local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed = unpack(ARGV)
 
 local function remember(reply)
@@ -73,7 +73,7 @@ local life_ms = policy.code_ttl_ms + policy.retention_ms
 window_add(sends_key, policy.send_limits, now)
 redis.call('SET', pointer, new_id, 'PX', life_ms)
 redis.call('HSET', key, 'status', 'pending', 'purpose', purpose, 'channel', channel, 'locale', locale,
-  'to_tag', to_tag, 'to_sealed', to_sealed, 'code_mac', code_mac, 'code_sealed', code_sealed,
+  'to_tag', to_tag, 'to_masked', to_masked, 'code_mac', code_mac, 'sealed', sealed,
   'created', now, 'expires', expires, 'wrong', 0)
 redis.call('PEXPIRE', key, life_ms)
 local next_send = add_send(key, agenda, new_id, 1, now)

@@ -4,7 +4,7 @@
  */
 import type { Redis } from 'ioredis'
 import { type Code, generateCode } from '#verification/code.ts'
-import type { Destination } from '#verification/destination.ts'
+import { type Destination, maskDestination } from '#verification/destination.ts'
 import type { Locale } from '#verification/message.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
@@ -51,6 +51,8 @@ export type Checked = { kind: 'checked'; verdict: Verdict; checksLeft: number }
 /** What is needed of a verification before a script can be asked about it. */
 type Owner = CodeOwner & { sendsKey: string; wrongKey: string; key: string; agenda: string }
 
+/** Under RESEND_CODE=same. */
+const NO_NEW_CODE = ['', '', ''] as const
 /** A start races a start with a new code at most this often before it gives up. */
 const MOVED_MAX = 5
 
@@ -96,10 +98,15 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
   }
 
   /** Under RESEND_CODE=new a fresh code for a pending verification; the script uses it only for that one. */
-  function newCodeFor(owner: Owner | undefined): [id: string, mac: string, sealed: string] {
-    if (!owner || policy.resendCode === 'same') return ['', '', '']
+  function newCodeFor(owner: Owner, destination: Destination): [id: string, mac: string, sealed: string] {
     const code = generateCode()
-    return [owner.id, vault.macCode(code, owner), vault.sealCode(code, owner)]
+    return [owner.id, vault.macCode(code, owner), vault.seal({ destination, code }, owner)]
+  }
+
+  /** The number stands only in the sealed copy; one that is gone belongs to a verification that has ended. */
+  async function newCodeById(owner: Owner) {
+    const sealed = await ask(() => redis.hget(owner.key, 'sealed'))
+    return sealed ? newCodeFor(owner, vault.open(sealed, owner).destination) : NO_NEW_CODE
   }
 
   function idempotencyName(application: Application, operation: string, key: string | undefined): string {
@@ -128,14 +135,14 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         keys.verifications(application),
         owner.id,
         tag,
-        vault.sealDestination(destination, owner),
+        maskDestination(destination),
         vault.macCode(code, owner),
-        vault.sealCode(code, owner),
+        vault.seal({ destination, code }, owner),
         purpose,
         request.channel,
         request.locale,
         fingerprint,
-        ...newCodeFor(pending),
+        ...(pending ? newCodeFor(pending, destination) : NO_NEW_CODE),
       ],
     )
   }
@@ -165,7 +172,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     async resend(application: Application, id: VerificationId): Promise<Started | Refused> {
       const owner = await findOwner(application, id)
       if (!owner) return refused('unknown_verification')
-      const [, mac, sealed] = newCodeFor(owner)
+      const [, mac, sealed] = policy.resendCode === 'new' ? await newCodeById(owner) : NO_NEW_CODE
       const reply = await scripts.resend(
         redis,
         [owner.key, owner.sendsKey, owner.wrongKey, owner.agenda],
@@ -209,7 +216,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
 
     async read(application: Application, id: VerificationId): Promise<VerificationView | undefined> {
       const replies = await askAll(redis.pipeline().hgetall(keys.verification(application, id)).time())
-      return decodeVerification(replies as [Hash, [string, string]], { application, id, policy, vault })
+      return decodeVerification(replies as [Hash, [string, string]], { id, policy })
     },
   }
 }

@@ -1,8 +1,6 @@
 /** Reads a verification's hash into what is shown of it. Nothing here decides: a code past its time reads as expired. */
 import type { Policy } from '#verification/policy.ts'
-import type { Vault } from '#verification/vault.ts'
 import type {
-  Application,
   Channel,
   Purpose,
   SendState,
@@ -17,7 +15,7 @@ export type Hash = Record<string, string>
 export function decodeVerification(
   /** What HGETALL and TIME answered. */
   [hash, time]: [Hash, [seconds: string, micros: string]],
-  options: { application: Application; id: VerificationId; policy: Policy; vault: Vault },
+  options: { id: VerificationId; policy: Policy },
 ): VerificationView | undefined {
   if (!hash.status) return undefined
   const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000)
@@ -27,12 +25,7 @@ export function decodeVerification(
 function decodeHash(
   hash: Hash,
   now: number,
-  {
-    application,
-    id,
-    policy,
-    vault,
-  }: { application: Application; id: VerificationId; policy: Policy; vault: Vault },
+  { id, policy }: { id: VerificationId; policy: Policy },
 ): VerificationView {
   const expiresAtMs = Number(hash.expires)
   const status =
@@ -41,7 +34,7 @@ function decodeHash(
   const nextSendAtMs = Number(hash.next_send)
   return {
     id,
-    destination: vault.openDestination(String(hash.to_sealed), { application, id }),
+    maskedDestination: String(hash.to_masked),
     channel: hash.channel as Channel,
     locale: String(hash.locale),
     purpose: hash.purpose as Purpose,

@@ -2,7 +2,12 @@
  * Where a code goes: reads a phone number into E.164 and says which rule refuses it. Ten spellings of one number are
  * one destination, so every budget counts them together.
  */
-import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import {
+  type CountryCode,
+  isSupportedCountry,
+  type NumberType,
+  parsePhoneNumberFromString,
+} from 'libphonenumber-js/max'
 import { type Refused, refused } from './refusal.ts'
 
 declare const destinationBrand: unique symbol
@@ -31,9 +36,8 @@ export function parseDestination(
   if (text.length > LONGEST_SPELLING || digits === 0 || !spelling.test(text)) return refused('invalid_number')
   if (digits < SHORTEST_DIGITS) return refused('short_number')
   const number = parsePhoneNumberFromString(text, { extract: false, ...country(options.country) })
-  if (!number?.isValid()) return refused('invalid_number')
-  const lineRefusal = refusalOfLine(number.getType())
-  if (lineRefusal) return refused(lineRefusal)
+  const lineRefusal = refusalOfLine(number?.getType())
+  if (lineRefusal || !number) return refused(lineRefusal ?? 'invalid_number')
   if (!number.country || !options.regions.has(number.country)) return refused('region_not_allowed')
   return { kind: 'destination', destination: number.number as string as Destination, region: number.country }
 }
@@ -42,9 +46,14 @@ function country(code: Region | undefined) {
   return code === undefined ? {} : { defaultCountry: code }
 }
 
-/** SMS reaches mobile lines, and lines that may be mobile; libphonenumber's FAQ says the same. */
-function refusalOfLine(type: string | undefined) {
+/**
+ * SMS reaches mobile lines, and lines that may be mobile; libphonenumber's FAQ says the same. A number is valid exactly
+ * when it has a type.
+ */
+function refusalOfLine(type: NumberType) {
   switch (type) {
+    case undefined:
+      return 'invalid_number'
     case 'MOBILE':
     case 'FIXED_LINE_OR_MOBILE':
       return undefined

@@ -3,7 +3,6 @@
  * it. Every state machine of the service is drawn in docs/states.md with these words.
  */
 import { randomUUID } from 'node:crypto'
-import type { Destination } from './destination.ts'
 
 declare const idBrand: unique symbol
 export type VerificationId = string & { readonly [idBrand]: true }
@@ -71,7 +70,8 @@ export type SendView = {
 
 export type VerificationView = {
   id: VerificationId
-  destination: Destination
+  /** The last four digits; the whole number is gone from the store once the verification has ended. */
+  maskedDestination: string
   channel: Channel
   locale: string
   purpose: Purpose
