@@ -1,0 +1,69 @@
+/**
+ * Runs in a thread of its own and holds one client of SignalWire's Realtime SDK, from dialling to its first trouble:
+ * then it says so and ends, and the SDK's frame queue, timers, sockets and leaks end with it. The only file that
+ * imports the SDK; what the SDK says leaves it only as our words (signalwire-replies.ts).
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { SignalWire } from '@signalwire/realtime-api'
+import type { Outcome, Receipt } from '#verification/outcome.ts'
+import type { Message } from './provider.ts'
+import { outcomeOfRejection, outcomeOfReply, receiptOf } from './signalwire-replies.ts'
+
+/** What a thread connects to. `host` undefined is SignalWire's own. */
+export type Dial = { project: string; token: string; host?: string | undefined; context: string }
+
+/** Parent to thread: send this. */
+export type Order = { id: number; message: Message }
+
+/** Thread to parent. `ended` is the last one: nothing of this client reaches the network after it. */
+export type News =
+  | { kind: 'ready' }
+  | { kind: 'outcome'; id: number; outcome: Outcome }
+  | { kind: 'receipt'; receipt: Receipt }
+  | { kind: 'ended'; why: 'lost' | 'refused' }
+
+const parent = parentPort
+if (!parent) throw new Error('signalwire-relay-thread.ts runs as a worker thread only')
+
+function tell(news: News): void {
+  parent?.postMessage(news)
+}
+
+/** process.exit in a thread ends the thread alone, and in the same turn: the SDK gets no chance to dial again. */
+function end(why: 'lost' | 'refused'): never {
+  tell({ kind: 'ended', why })
+  process.exit()
+}
+
+const lost = () => end('lost')
+// The SDK leaves rejections of a symbol unhandled when a socket is cut at the wrong moment.
+process.on('unhandledRejection', lost)
+process.on('uncaughtException', lost)
+
+const { project, token, host, context }: Dial = workerData
+const client = await SignalWire({
+  project,
+  token,
+  ...(host === undefined ? {} : { host }),
+  logLevel: 'silent',
+  listen: { onReconnecting: lost, onDisconnected: lost, onAuthError: () => end('refused') },
+})
+// The SDK resolves for refused credentials too.
+if (client.authStatus !== 'authorized') end('refused')
+
+await client.messaging.listen({
+  topics: [context],
+  // A listener that throws kills the SDK's message events for good: receiptOf answers anything at all.
+  onMessageUpdated: (update: unknown) => {
+    const receipt = receiptOf(update)
+    if (receipt) tell({ kind: 'receipt', receipt })
+  },
+})
+
+parent.on('message', ({ id, message: { from, to, body, reference } }: Order) => {
+  client.messaging.send({ from, to, body, context, tags: [reference] }).then(
+    (reply: unknown) => tell({ kind: 'outcome', id, outcome: outcomeOfReply(reply) }),
+    (rejection: unknown) => tell({ kind: 'outcome', id, outcome: outcomeOfRejection(rejection) }),
+  )
+})
+tell({ kind: 'ready' })

@@ -1,0 +1,146 @@
+/**
+ * The provider over SignalWire's Realtime websocket: decides which link takes the sends, when it is replaced (lost,
+ * silent, worn out) and how soon another is dialled. It never hands a message to a link that is not known to be up,
+ * because the SDK would keep it and send it later.
+ */
+import type { Outcome, Receipt } from '#verification/outcome.ts'
+import type { Message, Provider, ProviderStatus } from './provider.ts'
+import { type BackoffOptions, createBackoff } from './relay-backoff.ts'
+import { type EndOfLink, type Link, openLink } from './relay-link.ts'
+
+export type SignalWireRelayOptions = {
+  project: string
+  token: string
+  /** Where the Realtime websocket is, with its scheme; SignalWire's own when left out. */
+  host?: string | undefined
+  /** SignalWire's routing word for our messages and their receipts. Default `auth`, as in SignalWire's guide. */
+  context?: string
+  /** In any order, any number of times, from any link. What it throws is the program's fault to report, not ours. */
+  onReceipt(receipt: Receipt): void
+  onStatus?(status: ProviderStatus): void
+  /** Default 8,000; must stay well below the SDK's own 10 s, which cost every other send in flight its answer. */
+  sendTimeoutMs?: number
+  /** The SDK itself waits for ever. Default 10,000. */
+  connectTimeoutMs?: number
+  /** The SDK keeps about 4 kB of every send for the life of its client. Default 5,000. */
+  sendsPerClient?: number
+  backoff?: BackoffOptions
+}
+
+const SEND_TIMEOUT_MAX_MS = 9_000
+
+/**
+ * Starts connecting at once. A graceful stop awaits its own sends first and then calls close(): close() itself ends what
+ * is in flight as unknown. Throws a RangeError for a `sendTimeoutMs` the SDK would not leave us.
+ */
+export function createSignalWireRelay(options: SignalWireRelayOptions): Provider {
+  const { project, token, host, context = 'auth', onReceipt, onStatus } = options
+  const { sendTimeoutMs = 8_000, connectTimeoutMs = 10_000, sendsPerClient = 5_000 } = options
+  if (!(sendTimeoutMs <= SEND_TIMEOUT_MAX_MS)) {
+    throw new RangeError(`sendTimeoutMs must be at most ${SEND_TIMEOUT_MAX_MS}`)
+  }
+  const backoff = createBackoff(options.backoff)
+  const links = new Set<Link>()
+  let current: { link: Link; sinceMs: number } | undefined
+  let dialling: Link | undefined
+  let redial: NodeJS.Timeout | undefined
+  let trouble: 'connecting' | 'unreachable' | 'unauthorized' = 'connecting'
+  let closed = false
+  let shown: ProviderStatus = 'connecting'
+
+  function status(): ProviderStatus {
+    if (closed) return 'closed'
+    return current ? 'ready' : trouble
+  }
+
+  function show(): void {
+    const now = status()
+    if (now === shown) return
+    shown = now
+    onStatus?.(now)
+  }
+
+  /** One connection comes up at a time, and none while a wait is running: whoever calls, no storm of connects. */
+  function dial(): void {
+    if (closed || dialling || redial) return
+    const link = openLink(
+      { dial: { project, token, host, context }, connectTimeoutMs, sendTimeoutMs },
+      {
+        onReady: () => takeOver(link),
+        onReceipt,
+        onSilence: () => replace(link),
+        onEnd: (why) => bury(link, why),
+      },
+    )
+    links.add(link)
+    dialling = link
+  }
+
+  function dialAfter(waitMs: number): void {
+    redial ??= setTimeout(() => {
+      redial = undefined
+      dial()
+    }, waitMs)
+  }
+
+  function takeOver(link: Link): void {
+    const worn = current?.link
+    current = { link, sinceMs: performance.now() }
+    dialling = undefined
+    trouble = 'connecting'
+    backoff.connected()
+    worn?.retire()
+    show()
+  }
+
+  /** A silent link gets no more sends; the answers it still owes may come until their own deadlines. */
+  function replace(link: Link): void {
+    if (link !== current?.link) return
+    current = undefined
+    link.retire()
+    dial()
+    show()
+  }
+
+  function bury(link: Link, why: EndOfLink): void {
+    void link.end().then(() => links.delete(link))
+    if (link === dialling) {
+      dialling = undefined
+      if (why !== 'ended') failToConnect(why)
+    } else if (link === current?.link) {
+      const lastedMs = performance.now() - current.sinceMs
+      current = undefined
+      if (!closed && !dialling) dialAfter(backoff.afterLoss(lastedMs))
+    }
+    show()
+  }
+
+  function failToConnect(why: 'lost' | 'refused'): void {
+    trouble = why === 'refused' ? 'unauthorized' : 'unreachable'
+    dialAfter(why === 'refused' ? backoff.afterRefusal() : backoff.afterLoss(0))
+  }
+
+  dial()
+  return {
+    name: 'signalwire-relay',
+    status,
+    async send(message: Message, signal: AbortSignal): Promise<Outcome> {
+      if (!current) return { kind: 'busy', reason: notSent(status()) }
+      if (signal.aborted) return { kind: 'busy', reason: 'timeout' }
+      const { link } = current
+      const outcome = link.send(message, signal)
+      if (link.sends() >= sendsPerClient) dial()
+      return outcome
+    },
+    async close() {
+      closed = true
+      clearTimeout(redial)
+      await Promise.all([...links].map((link) => link.end()))
+      show()
+    },
+  }
+}
+
+function notSent(status: ProviderStatus): 'credentials_refused' | 'not_connected' {
+  return status === 'unauthorized' ? 'credentials_refused' : 'not_connected'
+}

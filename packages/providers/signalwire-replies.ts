@@ -1,0 +1,99 @@
+/**
+ * Turns what SignalWire's Realtime API says about a message (a reply, a rejection that is seldom an Error, a state)
+ * into our Outcome and Receipt. Total: any value gets an answer, and no text of SignalWire's gets through unwashed.
+ */
+import type { Outcome, OutcomeReason, Receipt, ReceiptState } from '#verification/outcome.ts'
+
+const busy = (reason: OutcomeReason): Outcome => ({ kind: 'busy', reason })
+const unknown = (reason: OutcomeReason): Outcome => ({ kind: 'unknown', reason })
+
+/**
+ * Codes that say no for a while, or for our account's sake, not for this message's: SignalWire's error tables, HTTP's
+ * numbers and SignalWire's newer names for the same. Every one of them means "not sent".
+ */
+const PASSING_REFUSALS: ReadonlyMap<string, OutcomeReason> = new Map([
+  ...reasonFor('credentials_refused', '401', '403', '20003'),
+  ...reasonFor('rate_limited', '429', '20429', '21611', '30022', '30027', '35125'),
+  ...reasonFor('rate_limited', 'rate_limit_exceeded', 'campaign_throughput_exceeded'),
+  ...reasonFor('rate_limited', 'max_queued_messages_exceeded', 'message_backlog_limit_exceeded'),
+  // No funds: the number is good, and sends go on once the account is topped up.
+  ...reasonFor('provider_fault', '402', '4001', '30002'),
+  ...reasonFor('provider_fault', 'insufficient_balance', 'insufficient_balance_to_send_message'),
+  ...reasonFor('provider_fault', '20001', '20504', '30003', '30008', '31003'),
+])
+
+function reasonFor(reason: OutcomeReason, ...codes: string[]): [string, OutcomeReason][] {
+  return codes.map((code) => [code, reason])
+}
+
+/** A reply counts as accepted only with the id that receipts will name. */
+export function outcomeOfReply(reply: unknown): Outcome {
+  const { code, messageId } = fieldsOf(reply)
+  if (!/^2\d\d$/.test(String(code))) return unknown('provider_fault')
+  if (typeof messageId !== 'string' || messageId === '') return unknown('no_message_id')
+  return { kind: 'accepted', messageId }
+}
+
+/**
+ * A code in a string is SignalWire's answer to the message: it was not sent. A code in a number is JSON-RPC's, which
+ * says nothing about the message, except -32002 (not authenticated). A symbol is the SDK's for a cut socket, and its
+ * TypeError follows ten seconds without an answer, after which it cuts the socket itself.
+ */
+export function outcomeOfRejection(rejection: unknown): Outcome {
+  const { code } = fieldsOf(rejection)
+  if (code === -32002) return busy('credentials_refused')
+  if (typeof code === 'number') return unknown('provider_fault')
+  if (typeof code === 'string') return outcomeOfRefusal(code)
+  return unknown('connection_lost')
+}
+
+function outcomeOfRefusal(code: string): Outcome {
+  const passing = PASSING_REFUSALS.get(code)
+  if (passing) return busy(passing)
+  if (/^5\d\d$/.test(code)) return busy('provider_fault')
+  if (/^(4\d\d|[1-9]\d{4})$/.test(code)) return { kind: 'rejected', reason: 'refused_by_provider' }
+  return unknown('provider_fault')
+}
+
+const STATES: Record<ReceiptState, true> = {
+  queued: true,
+  initiated: true,
+  sent: true,
+  delivered: true,
+  undelivered: true,
+  failed: true,
+}
+
+/** The receipt in a message update of the SDK; undefined when it is none of ours to tell. */
+export function receiptOf(update: unknown): Receipt | undefined {
+  const { id, state, tags, reason } = fieldsOf(update)
+  if (typeof id !== 'string' || id === '' || !isReceiptState(state)) return undefined
+  const reference: unknown = Array.isArray(tags) ? tags[0] : undefined
+  const washed = typeof reason === 'string' ? washReason(reason) : ''
+  return {
+    messageId: id,
+    state,
+    ...(typeof reference === 'string' && { reference }),
+    ...(washed && { reason: washed }),
+  }
+}
+
+function isReceiptState(state: unknown): state is ReceiptState {
+  return typeof state === 'string' && Object.hasOwn(STATES, state)
+}
+
+const REASON_LENGTH_MAX = 80
+
+/** A carrier's reason may quote the message: without control characters and without what could be a code or number. */
+export function washReason(reason: string): string {
+  const washed = reason
+    .replace(/\p{C}/gu, ' ')
+    .replace(/\p{Nd}(?:[\s\p{P}+]*\p{Nd}){5,}/gu, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+  return [...washed].slice(0, REASON_LENGTH_MAX).join('')
+}
+
+function fieldsOf(value: unknown): Partial<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
