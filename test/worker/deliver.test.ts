@@ -1,0 +1,157 @@
+/** One attempt as the worker makes it, with a provider that does as it is told and a real ledger. */
+import { describe, expect, it } from 'vitest'
+import type { Message, Provider } from '#providers/provider.ts'
+import type { LogFields } from '#runtime/log.ts'
+import { StoreFault } from '#store/script.ts'
+import { silentLog, useRedis } from '#test/fixtures/redis.ts'
+import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import type { Outcome } from '#verification/outcome.ts'
+import { createDeliver } from '#worker/deliver.ts'
+
+const connection = useRedis()
+const signal = new AbortController().signal
+
+type Reply = Outcome | ((message: Message) => Promise<Outcome>)
+
+async function worker(replies: Reply[], overrides = {}) {
+  const store = storeOn(connection.redis, overrides)
+  const sent: Message[] = []
+  const lines: LogFields[] = []
+  const provider: Provider = {
+    name: 'fake',
+    status: () => 'ready',
+    close: async () => {},
+    async send(message) {
+      sent.push(message)
+      const reply = replies.shift() ?? { kind: 'accepted', messageId: `m${sent.length}` }
+      return typeof reply === 'function' ? reply(message) : reply
+    },
+  }
+  const deliver = createDeliver({
+    deliveries: store.deliveries,
+    provider,
+    policy: store.policy,
+    sender: '+12025550199',
+    brand: 'Example',
+    log: { ...silentLog, info: (fields) => lines.push(fields) },
+    random: () => 0,
+  })
+  const destination = freshDestination()
+  const { id } = await store.start(destination)
+  const send = { application: APPLICATION, verification: id, send: 1 }
+  return { ...store, id, destination, send, sent, lines, deliver: () => deliver(send, signal) }
+}
+
+describe('an attempt', () => {
+  it('hands the provider one message with the code, to the number, with a reference', async () => {
+    const w = await worker([])
+    const code = await w.codeFor(w.id)
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toEqual([
+      {
+        from: '+12025550199',
+        to: w.destination,
+        body: `${code} is your Example code. It is valid for 5 minutes. Do not share it.`,
+        reference: `shop/${w.id}/1`,
+      },
+    ])
+  })
+
+  it('writes one log line without the code, the number or the text', async () => {
+    const w = await worker([])
+    const code = await w.codeFor(w.id)
+    await w.deliver()
+    expect(w.lines).toMatchObject([
+      { verification: w.id, send: 1, attempt: 1, provider: 'fake', outcome: 'accepted' },
+    ])
+    expect(JSON.stringify(w.lines)).not.toContain(code)
+    expect(JSON.stringify(w.lines)).not.toContain(w.destination.slice(1))
+  })
+
+  it.each([
+    [
+      { kind: 'rejected', reason: 'refused_by_provider' },
+      { kind: 'closed', why: 'rejected' },
+    ],
+    [
+      { kind: 'busy', reason: 'rate_limited' },
+      { kind: 'again', waitMs: 500 },
+    ],
+    [
+      { kind: 'busy', reason: 'rate_limited', retryAfterMs: 7_000 },
+      { kind: 'again', waitMs: 7_000 },
+    ],
+    [
+      { kind: 'unknown', reason: 'timeout' },
+      { kind: 'again', waitMs: 10_000 },
+    ],
+  ] as [Outcome, object][])('that came to %j is told as %j', async (outcome, delivered) => {
+    const w = await worker([outcome])
+    expect(await w.deliver()).toEqual(delivered)
+  })
+
+  it('run twice at the same time sends once', async () => {
+    const gate = Promise.withResolvers<Outcome>()
+    const w = await worker([() => gate.promise])
+    const first = w.deliver()
+    await expect.poll(() => w.sent.length).toBe(1)
+    expect(await w.deliver()).toMatchObject({ kind: 'again' })
+    gate.resolve({ kind: 'accepted', messageId: 'm1' })
+    expect(await first).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(1)
+  })
+
+  it('run again hours later sends nothing', async () => {
+    const w = await worker([])
+    await w.deliver()
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(1)
+  })
+
+  it.each(['approved', 'canceled'])('after the verification was %s sends nothing', async (end) => {
+    const w = await worker([])
+    if (end === 'approved') await w.check(w.id, await w.codeFor(w.id))
+    else await w.verifications.cancel(APPLICATION, w.id)
+    expect(await w.deliver()).toMatchObject({ kind: 'closed' })
+    expect(w.sent).toHaveLength(0)
+  })
+
+  it('after the deadline sends nothing', async () => {
+    const w = await worker([], { codeTtlMs: 60_000, sendReserveMs: 60_000 })
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'expired' })
+    expect(w.sent).toHaveLength(0)
+  })
+
+  it('that is unknown is followed by one more with the same code, and by no third', async () => {
+    const lost: Outcome = { kind: 'unknown', reason: 'connection_lost' }
+    const w = await worker([lost, lost, lost], { receiptWaitMs: 0 })
+    expect(await w.deliver()).toMatchObject({ kind: 'again' })
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'unknown' })
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'unknown' })
+    expect(w.sent).toHaveLength(2)
+    expect(w.sent[0]?.body).toBe(w.sent[1]?.body)
+  })
+
+  it('whose record Redis does not take at first is recorded when it does', async () => {
+    const w = await worker([])
+    const record = w.deliveries.record
+    let refusals = 2
+    w.deliveries.record = async (...given) => {
+      if (refusals-- > 0) throw new StoreFault('Redis is away')
+      return record(...given)
+    }
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(1)
+  })
+
+  it('of a worker that was frozen and overtaken changes nothing', async () => {
+    const gate = Promise.withResolvers<Outcome>()
+    const w = await worker([() => gate.promise], { leaseMs: 0 })
+    const frozen = w.deliver()
+    await expect.poll(() => w.sent.length).toBe(1)
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    gate.resolve({ kind: 'rejected', reason: 'refused_by_provider' })
+    expect(await frozen).toEqual({ kind: 'closed', why: 'stale' })
+    expect((await w.hash(w.id))['1:state']).toBe('accepted')
+  })
+})

@@ -1,0 +1,66 @@
+/** The sweeper's one step, with a real ledger and a real queue. */
+import type { Redis } from 'ioredis'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createDeliveryQueue, jobIdOf, queuePrefix } from '#queue/delivery-queue.ts'
+import { connectForQueue } from '#runtime/redis.ts'
+import { silentLog, testRedisUrl, useRedis } from '#test/fixtures/redis.ts'
+import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import { createSweeper } from '#worker/sweeper.ts'
+
+const connection = useRedis()
+const closers: (() => Promise<void>)[] = []
+
+async function sweeping(overrides = {}) {
+  const store = storeOn(connection.redis, { sweepAfterMs: 0, ...overrides })
+  await store.deliveries.seeApplications([APPLICATION], Date.now())
+  const queueRedis: Redis = connectForQueue(testRedisUrl(), silentLog)
+  await new Promise<void>((resolve) => queueRedis.once('ready', () => resolve()))
+  const queue = createDeliveryQueue({ connection: queueRedis, prefix: store.prefix })
+  const sweeper = createSweeper({ deliveries: store.deliveries, queue, log: silentLog })
+  closers.push(async () => {
+    await sweeper.stop()
+    await queue.close()
+    queueRedis.disconnect()
+  })
+  return { ...store, queue, sweeper }
+}
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close()
+})
+
+describe('a sweep', () => {
+  it('brings a stored send to the queue under its own job id, with ids only', async () => {
+    const { sweeper, start, prefix, codeFor } = await sweeping()
+    const destination = freshDestination()
+    const { id } = await start(destination)
+    const code = await codeFor(id)
+    await expect.poll(() => sweeper.step().then(() => connection.redis.exists(jobKey(prefix, id)))).toBe(1)
+    const job = JSON.stringify(await connection.redis.hgetall(jobKey(prefix, id)))
+    expect(job).not.toContain(code)
+    expect(job).not.toContain(destination.slice(1))
+    expect(JSON.parse((await connection.redis.hget(jobKey(prefix, id), 'data')) ?? '')).toEqual({
+      application: APPLICATION,
+      verification: id,
+      send: 1,
+    })
+  })
+
+  it('brings it once, however often it looks', async () => {
+    const { sweeper, start, queue } = await sweeping()
+    await start(freshDestination())
+    for (let step = 0; step < 3; step++) await sweeper.step()
+    expect(await queue.backlog()).toBe(1)
+  })
+
+  it('takes rest when everything due has been looked at, and goes on at once when not', async () => {
+    const { sweeper, start } = await sweeping({ sendLimits: [] })
+    expect(await sweeper.step()).toBe('rest')
+    await Promise.all(Array.from({ length: 100 }, () => start(freshDestination())))
+    await expect.poll(() => sweeper.step()).toBe('more')
+  })
+})
+
+function jobKey(prefix: string, id: string): string {
+  return `${queuePrefix(prefix)}:deliveries:${jobIdOf({ application: APPLICATION, verification: id as never, send: 1 })}`
+}
