@@ -1,0 +1,55 @@
+/** example.env against the parsers: every variable a program reads is explained there, and nothing else is. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { readConfig as readApi } from '#api/config.ts'
+import { readConfig as readSandbox } from '#sandbox/config.ts'
+import { readConfig as readWorker } from '#worker/config.ts'
+
+const text = readFileSync(join(import.meta.dirname, '../../example.env'), 'utf8')
+
+/** Names and the values they stand with; one that is commented out shows a default. */
+const listed = new Map(
+  [...text.matchAll(/^#?([A-Z][A-Z_]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]),
+)
+
+/** The names a parser asks for when it is given nothing. */
+function namesReadBy(read: (env: Record<string, string | undefined>) => unknown): Set<string> {
+  const names = new Set<string>()
+  const env = new Proxy<Record<string, string | undefined>>(
+    {},
+    {
+      get(_, name) {
+        if (typeof name === 'string') names.add(name.replace(/_FILE$/, ''))
+        return undefined
+      },
+    },
+  )
+  read(env)
+  return names
+}
+
+describe('example.env', () => {
+  const read = new Set([...namesReadBy(readApi), ...namesReadBy(readWorker), ...namesReadBy(readSandbox)])
+
+  it('explains every variable a program reads, and no other', () => {
+    expect([...listed.keys()].sort()).toEqual([...read].sort())
+  })
+
+  it('shows defaults that the parsers take', () => {
+    const shown = Object.fromEntries([...listed].filter(([, value]) => value !== '' && !value.endsWith(':')))
+    delete shown.NODE_ENV
+    expect(readApi(shown).problems).toEqual([])
+    expect(readWorker(shown).problems).toEqual([])
+  })
+
+  it('shows the defaults that hold', () => {
+    const shown = Object.fromEntries([...listed].filter(([, value]) => value !== '' && !value.endsWith(':')))
+    expect(readApi(shown).config).toEqual(readApi({}).config)
+    expect(readWorker(shown).config).toEqual(readWorker({}).config)
+  })
+
+  it('sets nothing by itself', () => {
+    expect(text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))).toEqual([])
+  })
+})
