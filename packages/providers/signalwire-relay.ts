@@ -31,7 +31,7 @@ const SEND_TIMEOUT_MAX_MS = 9_000
 
 /**
  * Starts connecting at once. A graceful stop awaits its own sends first and then calls close(): close() itself ends what
- * is in flight as unknown. Throws a RangeError for a `sendTimeoutMs` the SDK would not leave us.
+ * is in flight as unknown. Throws a RangeError for a `sendTimeoutMs` too near the SDK's own.
  */
 export function createSignalWireRelay(options: SignalWireRelayOptions): Provider {
   const { project, token, host, context = 'auth', onReceipt, onStatus } = options

@@ -1,0 +1,133 @@
+/** Redis away, frozen, killed and back, under the programs as they run (P9). */
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { type OwnRedis, startOwnRedis } from '#test/fixtures/redis-server.ts'
+import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
+
+let redis: OwnRedis
+let service: Service | undefined
+
+afterEach(async () => {
+  await service?.stop()
+  service = undefined
+  await redis.stop()
+})
+
+const eventually = <T>(read: () => Promise<T>) => vi.waitFor(read, { timeout: 14_000, interval: 50 })
+
+async function expectServiceUnavailable(running: Service, id: unknown): Promise<void> {
+  const calls = [
+    running.start(numberEnding()),
+    running.check(id, '123456'),
+    running.call('GET', `/v1/verifications/${id}`),
+    running.call('POST', `/v1/verifications/${id}/sends`),
+    running.call('DELETE', `/v1/verifications/${id}`),
+    running.call('POST', '/v1/checks', { to: numberEnding(), code: '123456' }),
+  ]
+  for (const answer of await Promise.all(calls)) {
+    expect(answer).toMatchObject({ status: 503, body: { code: 'service_unavailable' } })
+    expect(answer.ms).toBeLessThan(2_000)
+  }
+}
+
+describe('Redis', () => {
+  it('down at start: the programs stay up, are not ready, and recover by themselves', {
+    timeout: 40_000,
+  }, async () => {
+    redis = await startOwnRedis()
+    await redis.kill()
+    service = await startService({ redisUrl: redis.url })
+    const running = service
+    const api = running.apis[0]?.url
+    const worker = running.workers[0]?.url
+    await eventually(async () => expect((await fetch(`${api}/livez`)).status).toBe(200))
+    await eventually(async () => expect((await fetch(`${worker}/livez`)).status).toBe(200))
+    expect((await fetch(`${api}/readyz`)).status).toBe(503)
+    expect((await fetch(`${worker}/readyz`)).status).toBe(503)
+    await expectServiceUnavailable(running, '00000000-0000-4000-8000-000000000000')
+    await redis.restart()
+    await running.ready()
+    const to = numberEnding()
+    const { body } = await running.start(to)
+    expect(await running.check(body.id, await running.codeAt(to))).toMatchObject({
+      body: { result: 'approved' },
+    })
+  })
+
+  it('killed and back: refusals within two seconds, then what was pending goes on', {
+    timeout: 40_000,
+  }, async () => {
+    redis = await startOwnRedis()
+    service = await startService({ redisUrl: redis.url })
+    await service.ready()
+    const to = numberEnding()
+    const { body } = await service.start(to)
+    const code = await service.codeAt(to)
+    // The append-only file is written once a second; what is older survives the kill.
+    await eventually(async () =>
+      expect(Date.now() - Date.parse(String(body.created_at))).toBeGreaterThan(1_500),
+    )
+    await redis.kill()
+    await expectServiceUnavailable(service, body.id)
+    await redis.restart()
+    await service.ready()
+    expect(await service.check(body.id, code)).toMatchObject({ body: { result: 'approved' } })
+    expect(await service.arrived(to)).toHaveLength(1)
+  })
+
+  it('frozen for a while: refusals within two seconds, no crash, nothing sent twice', {
+    timeout: 40_000,
+  }, async () => {
+    redis = await startOwnRedis()
+    service = await startService({ redisUrl: redis.url })
+    await service.ready()
+    const to = numberEnding()
+    const { body } = await service.start(to)
+    const code = await service.codeAt(to)
+    redis.freeze()
+    await expectServiceUnavailable(service, body.id)
+    redis.thaw()
+    await service.ready()
+    expect(await service.check(body.id, code, { key: 'after-the-frost' })).toMatchObject({
+      body: { result: 'approved' },
+    })
+    expect(await service.arrived(to)).toHaveLength(1)
+  })
+
+  it('killed and back under traffic: every 202 is delivered once or ends visibly', {
+    timeout: 60_000,
+  }, async () => {
+    redis = await startOwnRedis()
+    service = await startService({ redisUrl: redis.url, workers: 2 })
+    await service.ready()
+    const running = service
+    const stored: { to: string; id: unknown }[] = []
+    let statuses = new Set<number>()
+    async function traffic(rounds: number): Promise<void> {
+      for (let round = 0; round < rounds; round++) {
+        const to = numberEnding()
+        const answer = await running.start(to)
+        statuses = statuses.add(answer.status)
+        if (answer.status === 202) stored.push({ to, id: answer.body.id })
+      }
+    }
+    const before = traffic(60)
+    await before
+    const during = Promise.all([traffic(30), redis.kill()])
+    await during
+    await redis.restart()
+    await running.ready()
+    await traffic(60)
+    expect([...statuses].sort()).toEqual([202, 503])
+    for (const { to, id } of stored) {
+      const answer = await running.call('GET', `/v1/verifications/${id}`)
+      // Written in the last second before the kill: Redis itself has lost it, and the caller is told so.
+      if (answer.status === 404) continue
+      await eventually(async () =>
+        expect(['delivered', 'accepted', 'expired', 'unknown']).toContain(await running.delivery(id)),
+      )
+      expect((await running.arrived(to)).length).toBeLessThanOrEqual(2)
+      expect(new Set(await running.arrived(to)).size).toBeLessThanOrEqual(1)
+    }
+    expect(stored.length).toBeGreaterThan(100)
+  })
+})
