@@ -1,0 +1,60 @@
+/**
+ * The sandbox's own JSON calls: what arrived, live as it arrives, and the settings. They are for tests and for the
+ * page; SignalWire has nothing like them.
+ */
+import { Hono } from 'hono'
+import { streamSSE } from 'hono/streaming'
+import type { Carrier } from './carrier.ts'
+import { watchChanges } from './changes.ts'
+import { asParams } from './frames.ts'
+import type { Inbox, Message } from './inbox.ts'
+import { LATENCY_MS_MAX, parseLatencyMs, type Settings } from './settings.ts'
+import { viewOf } from './view.ts'
+
+const WRONG_LATENCY = `latency_ms must be a whole number from 0 to ${LATENCY_MS_MAX}`
+
+type Parts = { inbox: Inbox; carrier: Carrier; settings: Settings }
+
+export function messagesApi({ inbox, carrier, settings }: Parts): Hono {
+  const api = new Hono()
+
+  api.get('/messages', (c) => c.json(inbox.list({ to: c.req.query('to') }).map(listed)))
+
+  api.delete('/messages', (c) => {
+    emptyInbox({ inbox, carrier })
+    return c.body(null, 204)
+  })
+
+  api.get('/messages/stream', (c) =>
+    streamSSE(c, async (stream) => {
+      const changes = watchChanges(inbox, c.req.query('to'))
+      stream.onAbort(changes.end)
+      await stream.write('retry: 1000\n\n')
+      for await (const { event, messages } of changes.batches) {
+        await stream.writeSSE({ event, data: JSON.stringify(messages.map(viewOf)) })
+      }
+    }),
+  )
+
+  api.get('/settings', (c) => c.json({ latency_ms: settings.latencyMs }))
+
+  api.put('/settings', async (c) => {
+    const latencyMs = parseLatencyMs(asParams(await c.req.json().catch(() => undefined)).latency_ms)
+    if (latencyMs === undefined) return c.json({ error: WRONG_LATENCY }, 422)
+    settings.latencyMs = latencyMs
+    return c.json({ latency_ms: latencyMs })
+  })
+
+  return api
+}
+
+/** Also forgets the counts of the scenario that is busy twice, so that it starts afresh. */
+export function emptyInbox({ inbox, carrier }: Pick<Parts, 'inbox' | 'carrier'>): void {
+  inbox.clear()
+  carrier.forget()
+}
+
+function listed({ id, to, from, body, channel, state, failure, tags, atMs }: Message) {
+  const at = new Date(atMs).toISOString()
+  return { id, to, from, body, channel, state, ...(failure ? { reason: failure.reason } : {}), tags, at }
+}
