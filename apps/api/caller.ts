@@ -14,9 +14,7 @@ export const FORM_APPLICATION = 'form' as Application
 
 const digest = (text: string) => createHash('sha256').update(text).digest()
 
-export function createIdentify(
-  apiKeys: readonly ApiKey[],
-): (authorization?: string) => Application | undefined {
+function createIdentify(apiKeys: readonly ApiKey[]): (authorization?: string) => Application | undefined {
   if (apiKeys.length === 0) return () => DEFAULT_APPLICATION
   const known = apiKeys.map(({ application, key }) => ({ application, digest: digest(key) }))
   return (authorization = '') => {

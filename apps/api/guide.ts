@@ -203,7 +203,7 @@ function tell(
   return wantsPage(c) ? c.html(renderPage(page), status) : c.text(text, status)
 }
 
-export function wantsPage(c: Context): boolean {
+function wantsPage(c: Context): boolean {
   return /\btext\/html\b/.test(c.req.header('Accept') ?? '')
 }
 

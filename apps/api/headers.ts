@@ -17,7 +17,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-export function headersOf(production: boolean): Readonly<Record<string, string>> {
+function headersOf(production: boolean): Readonly<Record<string, string>> {
   return {
     'Cache-Control': 'no-store',
     'Content-Security-Policy': POLICY,

@@ -2,7 +2,7 @@
 import type { Context } from 'hono'
 import { problem } from './problem.ts'
 
-export const KEY_LONGEST = 255
+const KEY_LONGEST = 255
 
 /** The key, if one was sent; a response when it is none that can be honoured. */
 export function readIdempotencyKey(c: Context): { idempotencyKey?: string } | Response {

@@ -11,8 +11,6 @@ import type { Deliveries } from '#store/deliveries.ts'
 const BATCH = 100
 const REST_MS = 1_000
 
-export type Sweeper = ReturnType<typeof createSweeper>
-
 export function createSweeper(deps: { deliveries: Deliveries; queue: DeliveryQueue; log: Log }) {
   const { deliveries, queue, log } = deps
   let timer: NodeJS.Timeout | undefined

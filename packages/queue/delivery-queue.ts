@@ -1,11 +1,11 @@
 /**
- * The queue `deliveries`: its name, what a job is, and how one gets in. A job holds ids only and decides nothing; the
- * ledger does. Getting in is batched: one round trip carries every send that was stored while the last one was under
+ * The queue `deliveries`: its name, what a job is, and how one gets in. A job holds one reference, ids only, and decides
+ * nothing; the ledger does. Getting in is batched: one round trip carries every send that was stored while the last one was under
  * way.
  */
-import { type ConnectionOptions, Queue, type Job as QueueJob } from 'bullmq'
+import { type ConnectionOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { parseApplication, parseVerificationId, type SendReference } from '#verification/verification.ts'
+import { formatReference, parseReference, type SendReference } from '#verification/verification.ts'
 
 export const QUEUE_NAME = 'deliveries'
 const JOB_NAME = 'deliver'
@@ -14,8 +14,6 @@ const JOB_NAME = 'deliver'
 const EVENTS_KEPT = 100
 const BATCH_MAX = 200
 
-export type DeliveryJob = QueueJob<SendReference>
-
 /** One job a send: adding it again while it waits changes nothing. BullMQ refuses ids with a colon. */
 export function jobIdOf({ verification, send }: SendReference): string {
   return `s-${verification}-${send}`
@@ -23,12 +21,7 @@ export function jobIdOf({ verification, send }: SendReference): string {
 
 /** Reads a job's data as if a stranger had written it. */
 export function parseJob(data: unknown): SendReference | undefined {
-  if (typeof data !== 'object' || data === null) return undefined
-  const { application, verification, send } = data as Record<string, unknown>
-  const parsedApplication = typeof application === 'string' ? parseApplication(application) : undefined
-  const parsedVerification = typeof verification === 'string' ? parseVerificationId(verification) : undefined
-  if (!parsedApplication || !parsedVerification || !Number.isInteger(send)) return undefined
-  return { application: parsedApplication, verification: parsedVerification, send: Number(send) }
+  return typeof data === 'string' ? parseReference(data) : undefined
 }
 
 /** BullMQ's keys share one hash tag, so that the queue lives in one slot of a Redis Cluster. */
@@ -57,7 +50,11 @@ export function createDeliveryQueue(options: { connection: Redis; prefix: string
     try {
       // BullMQ would wait for a connection that is away for as long as it takes.
       if (connection.status !== 'ready') throw new Error('The queue is not connected')
-      const jobs = batch.map(({ send }) => ({ name: JOB_NAME, data: send, opts: { jobId: jobIdOf(send) } }))
+      const jobs = batch.map(({ send }) => ({
+        name: JOB_NAME,
+        data: formatReference(send),
+        opts: { jobId: jobIdOf(send) },
+      }))
       await queue.addBulk(jobs)
       for (const { resolve } of batch) resolve()
     } catch (cause) {

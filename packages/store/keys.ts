@@ -17,8 +17,6 @@
  */
 import type { Application, Purpose, VerificationId } from '#verification/verification.ts'
 
-export const DEFAULT_PREFIX = '2fa'
-
 export type Keys = ReturnType<typeof createKeys>
 
 export function createKeys(prefix: string) {

@@ -5,7 +5,7 @@ import { createDeliveryQueue, jobIdOf, parseJob } from '#queue/delivery-queue.ts
 import { connectForQueue } from '#runtime/redis.ts'
 import { freshPrefix, silentLog, testRedisUrl } from '#test/fixtures/redis.ts'
 import { APPLICATION } from '#test/fixtures/store.ts'
-import { newVerificationId } from '#verification/verification.ts'
+import { formatReference, newVerificationId } from '#verification/verification.ts'
 
 const closers: (() => Promise<void>)[] = []
 const newSend = () => ({ application: APPLICATION, verification: newVerificationId(), send: 1 })
@@ -59,22 +59,23 @@ describe('the queue', () => {
 
 describe('a job', () => {
   it('has an id BullMQ takes: no colon, not all digits', () => {
-    expect(jobIdOf(newSend())).toMatch(/^s-[0-9a-f-]{36}-1$/)
+    expect(jobIdOf(newSend())).toMatch(/^s-[0-9a-f]{32}-1$/)
   })
 
   it.each([
     ['nothing', undefined],
+    ['an object', newSend()],
     ['a text', 'x'],
-    ['no ids', {}],
-    ['a strange application', { ...newSend(), application: 'a:b' }],
-    ['a strange verification', { ...newSend(), verification: '1' }],
-    ['a send that is no number', { ...newSend(), send: '1' }],
+    ['a strange application', `a:b/${newVerificationId()}/1`],
+    ['a strange verification', 'shop/1/1'],
+    ['a send that is no number', `shop/${newVerificationId()}/x`],
+    ['a send there cannot be', `shop/${newVerificationId()}/0`],
   ])('of %s is not taken for one of ours', (_, data) => {
     expect(parseJob(data)).toBeUndefined()
   })
 
   it('of ours is read back as it was', () => {
     const send = newSend()
-    expect(parseJob(JSON.parse(JSON.stringify(send)))).toEqual(send)
+    expect(parseJob(formatReference(send))).toEqual(send)
   })
 })

@@ -168,7 +168,7 @@ describe('a check', () => {
 
   it('of nothing is refused and creates nothing', async () => {
     const store = newStore()
-    const id = '00000000-0000-4000-8000-000000000000' as never
+    const id = '00000000000000000000000000000000' as never
     expect(await store.check(id, codeOf('123456'))).toMatchObject({ refusal: 'unknown_verification' })
     expect(await connection.redis.keys(`${store.prefix}:*`)).toEqual([])
   })

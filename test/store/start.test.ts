@@ -41,7 +41,8 @@ describe('a start', () => {
     const destination = freshDestination()
     const { id } = await store.start(destination)
     const code = await store.codeFor(id)
-    const kept = JSON.stringify(await store.hash(id))
+    // A time is thirteen digits, some of which could be the code's by chance.
+    const kept = JSON.stringify(await store.hash(id)).replace(/\b17\d{11}\b/g, 'TIME')
     expect(kept).not.toContain(code)
     expect(kept).not.toContain(destination.slice(1))
     expect((await connection.redis.keys(`${store.prefix}:*`)).join()).not.toContain(destination.slice(1))
@@ -218,12 +219,13 @@ describe('a resend', () => {
     expect(await store.hash(id)).toMatchObject({ '1:state': 'superseded', '2:state': 'queued' })
   })
 
-  it.each([
-    ['an unknown verification', '00000000-0000-4000-8000-000000000000', 'unknown_verification'],
-  ] as const)('of %s is refused', async (_, id, refusal) => {
-    const store = newStore()
-    expect(await store.verifications.resend(APPLICATION, id as never)).toMatchObject({ refusal })
-  })
+  it.each([['an unknown verification', '00000000000000000000000000000000', 'unknown_verification']] as const)(
+    'of %s is refused',
+    async (_, id, refusal) => {
+      const store = newStore()
+      expect(await store.verifications.resend(APPLICATION, id as never)).toMatchObject({ refusal })
+    },
+  )
 
   it('of one that has ended is refused', async () => {
     const store = newStore(noWait)

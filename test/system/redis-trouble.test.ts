@@ -43,7 +43,7 @@ describe('Redis', () => {
     await eventually(async () => expect((await fetch(`${worker}/livez`)).status).toBe(200))
     expect((await fetch(`${api}/readyz`)).status).toBe(503)
     expect((await fetch(`${worker}/readyz`)).status).toBe(503)
-    await expectServiceUnavailable(running, '00000000-0000-4000-8000-000000000000')
+    await expectServiceUnavailable(running, '00000000000000000000000000000000')
     await redis.restart()
     await running.ready()
     const to = numberEnding()

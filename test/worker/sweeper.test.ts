@@ -39,11 +39,9 @@ describe('a sweep', () => {
     const job = JSON.stringify(await connection.redis.hgetall(jobKey(prefix, id)))
     expect(job).not.toContain(code)
     expect(job).not.toContain(destination.slice(1))
-    expect(JSON.parse((await connection.redis.hget(jobKey(prefix, id), 'data')) ?? '')).toEqual({
-      application: APPLICATION,
-      verification: id,
-      send: 1,
-    })
+    expect(JSON.parse((await connection.redis.hget(jobKey(prefix, id), 'data')) ?? '')).toBe(
+      `${APPLICATION}/${id}/1`,
+    )
   })
 
   it('brings it once, however often it looks', async () => {

@@ -1,0 +1,70 @@
+/** What measurements are made of: numbers nobody else has, and verifications whose codes are known. */
+import type { Redis } from 'ioredis'
+import { createReader } from '#runtime/env.ts'
+import { readSettings } from '#runtime/settings.ts'
+import { createKeys } from '#store/keys.ts'
+import { createVerifications } from '#store/verifications.ts'
+import { type Destination, parseDestination } from '#verification/destination.ts'
+import { DEFAULT_POLICY } from '#verification/policy.ts'
+import { createVault } from '#verification/vault.ts'
+import { type Application, DEFAULT_PURPOSE, type VerificationId } from '#verification/verification.ts'
+
+const APPLICATION = 'default' as Application
+const AREAS = [202, 212, 213, 305, 312, 404, 415, 512, 602, 617, 702, 713, 718, 773, 818, 917]
+const PER_AREA = 800 * 9_000
+
+let numbers = 0
+
+/** A valid US number, another at each call; its last four digits are no scenario of the sandbox. */
+export function nextNumber(): string {
+  const index = numbers++
+  const area = AREAS[Math.floor(index / PER_AREA) % AREAS.length]
+  const within = index % PER_AREA
+  return `+1${area}${200 + Math.floor(within / 9_000)}${1_000 + (within % 9_000)}`
+}
+
+export type KnownCode = { id: VerificationId; code: string }
+
+/** Starts verifications straight in the store, with the keys the programs use when none are configured. */
+export function createMaterial(redis: Redis, prefix: string) {
+  const vault = createVault(readSettings(createReader({})))
+  const keys = createKeys(prefix)
+  const verifications = createVerifications({ redis, keys, policy: DEFAULT_POLICY, vault })
+
+  async function startOne(): Promise<VerificationId> {
+    const started = await verifications.start({
+      application: APPLICATION,
+      destination: destinationOf(nextNumber()),
+      purpose: DEFAULT_PURPOSE,
+      channel: 'sms',
+      locale: 'en',
+    })
+    if (started.kind === 'refused') throw new Error(`refused: ${started.refusal}`)
+    return started.id
+  }
+
+  return {
+    async start(count: number): Promise<VerificationId[]> {
+      const ids: VerificationId[] = []
+      while (ids.length < count) {
+        const batch = Array.from({ length: Math.min(500, count - ids.length) }, startOne)
+        ids.push(...(await Promise.all(batch)))
+      }
+      return ids
+    },
+    async codesOf(ids: readonly VerificationId[]): Promise<KnownCode[]> {
+      const codes: KnownCode[] = []
+      for (const id of ids) {
+        const sealed = await redis.hget(keys.verification(APPLICATION, id), 'sealed')
+        if (sealed) codes.push({ id, code: vault.open(sealed, { application: APPLICATION, id }).code })
+      }
+      return codes
+    },
+  }
+}
+
+function destinationOf(text: string): Destination {
+  const parsed = parseDestination(text, { regions: new Set(['US']) })
+  if (parsed.kind === 'refused') throw new Error(`${text} is refused`)
+  return parsed.destination
+}

@@ -1,0 +1,46 @@
+/** The programs a measurement needs, each a process of its own, as a person would start them. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { freePort } from '#dev/ports.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const READY_DEADLINE_MS = 20_000
+
+export type BenchProgram = { url: string; pid: number; stop(): Promise<void> }
+
+/** @param portVariable the variable that names the program's port */
+export async function startProgram(
+  main: string,
+  portVariable: string,
+  env: Record<string, string>,
+): Promise<BenchProgram> {
+  const port = await freePort()
+  const child = spawn(process.execPath, [main], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, [portVariable]: String(port), ...env },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const url = `http://127.0.0.1:${port}`
+  await untilReady(url, child)
+  return {
+    url,
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+async function untilReady(url: string, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + READY_DEADLINE_MS
+  while (child.exitCode === null && Date.now() < deadline) {
+    const answer = await fetch(`${url}/readyz`).catch(() => undefined)
+    if (answer?.ok) return
+    await wait(50)
+  }
+  child.kill('SIGKILL')
+  throw new Error(`${child.spawnargs.join(' ')} did not become ready`)
+}

@@ -1,0 +1,113 @@
+/** Connections that people wait on: nothing is run twice, and a Redis that cannot keep our promises is named. */
+import { createServer, connect as openSocket, type Server, type Socket } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { complaintAbout, connectForRequests } from '#runtime/redis.ts'
+import { silentLog } from '#test/fixtures/redis.ts'
+import { type OwnRedis, startOwnRedis } from '#test/fixtures/redis-server.ts'
+
+let server: OwnRedis
+beforeEach(async () => {
+  server = await startOwnRedis()
+})
+afterEach(() => server.stop())
+
+function connect(url: string) {
+  const redis = connectForRequests(url, silentLog)
+  const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()))
+  return { redis, ready }
+}
+
+/** Passes everything on to Redis, and nothing back once told to: replies are lost, commands are not. */
+async function losingReplies(port: number) {
+  const sockets = new Set<Socket>()
+  let losing = false
+  const proxy: Server = createServer((client) => {
+    const upstream = openSocket(port, '127.0.0.1')
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => {}))
+    client.pipe(upstream)
+    upstream.on('data', (reply) => {
+      if (losing) client.destroy()
+      else client.write(reply)
+    })
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  const address = proxy.address()
+  return {
+    url: `redis://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`,
+    lose(yes: boolean) {
+      losing = yes
+    },
+    close() {
+      for (const socket of sockets) socket.destroy()
+      proxy.close()
+    },
+  }
+}
+
+describe('a command whose reply was lost', () => {
+  it('fails, and is not run a second time by itself', async () => {
+    const proxy = await losingReplies(Number(new URL(server.url).port))
+    const { redis, ready } = connect(proxy.url)
+    const direct = connect(server.url)
+    await Promise.all([ready, direct.ready])
+    proxy.lose(true)
+    await expect(redis.incr('runs')).rejects.toThrow()
+    proxy.lose(false)
+    await new Promise<void>((resolve) => redis.once('ready', () => resolve()))
+    expect(await redis.ping()).toBe('PONG')
+    expect(await direct.redis.get('runs')).toBe('1')
+    redis.disconnect()
+    direct.redis.disconnect()
+    proxy.close()
+  })
+})
+
+describe('a command while Redis is away', () => {
+  it('fails at once instead of waiting in line', async () => {
+    const { redis, ready } = connect(server.url)
+    await ready
+    await server.kill()
+    await expect.poll(() => redis.status).not.toBe('ready')
+    await expect(redis.get('x')).rejects.toThrow()
+    redis.disconnect()
+  })
+
+  it('fails within a second when Redis is there and answers nothing', async () => {
+    const { redis, ready } = connect(server.url)
+    await ready
+    server.freeze()
+    const startedAt = performance.now()
+    await expect(redis.get('x')).rejects.toThrow()
+    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    server.thaw()
+    redis.disconnect()
+  })
+})
+
+describe('a Redis', () => {
+  it.each([
+    ['that will do', [], true, undefined],
+    ['that evicts keys', ['maxmemory-policy', 'allkeys-lru'], false, 'redis_evicts_keys'],
+    ['without an append-only file, in production', ['appendonly', 'no'], true, 'redis_without_aof'],
+    ['without an append-only file, on a laptop', ['appendonly', 'no'], false, undefined],
+  ] as const)('%s is told as %s', async (_, setting, production, complaint) => {
+    const { redis, ready } = connect(server.url)
+    await ready
+    const [name, value] = setting
+    if (name && value) await redis.config('SET', name, value)
+    expect(await complaintAbout(redis, production)).toBe(complaint)
+    redis.disconnect()
+  })
+
+  it.each([
+    ['redis_version:6.2.14', 'redis_too_old'],
+    ['redis_version:7.0.0', undefined],
+    ['redis_version:7.2.4\r\nvalkey_version:7.2.5', 'redis_too_old'],
+    ['redis_version:7.2.4\r\nvalkey_version:8.0.0', undefined],
+  ])('that says %j is told as %s', async (info, complaint) => {
+    const { redis } = connect(server.url)
+    redis.info = async () => `${info}\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\n`
+    expect(await complaintAbout(redis, true)).toBe(complaint)
+    redis.disconnect()
+  })
+})
