@@ -102,6 +102,17 @@ describe('a claim', () => {
   })
 })
 
+describe('a claim of an unknown send', () => {
+  it('is refused once the code was approved: its message did arrive', async () => {
+    const ledger = await queued({ receiptWaitMs: 0 })
+    const code = await ledger.codeFor(ledger.id)
+    await ledger.claim()
+    await ledger.record(unknown)
+    await ledger.check(ledger.id, code)
+    expect(await ledger.claim('second')).toEqual({ kind: 'closed', why: 'unknown' })
+  })
+})
+
 describe('an outcome', () => {
   it('accepted closes the send and keeps the provider’s id', async () => {
     const ledger = await queued()

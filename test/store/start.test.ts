@@ -1,5 +1,5 @@
 /** What start and resend promise, shown on a real Redis. */
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
 import { DEFAULT_POLICY } from '#verification/policy.ts'
@@ -265,6 +265,19 @@ describe('RESEND_CODE=new', () => {
       expect(await store.check(id, code)).toMatchObject({ verdict: 'approved' })
     },
   )
+
+  it('is made anew when the verification it was made for is not the pending one', async () => {
+    const store = newStore(fresh)
+    const destination = freshDestination()
+    const { id } = await store.start(destination)
+    const before = await store.hash(id)
+    // What a start sees that asks just before another one has stored its verification.
+    vi.spyOn(connection.redis, 'get').mockResolvedValueOnce(null)
+    expect(await store.start(destination)).toMatchObject({ kind: 'sent_again', id })
+    const after = await store.hash(id)
+    expect(after.sealed).not.toBe(before.sealed)
+    expect(after['2:state']).toBe('queued')
+  })
 
   it('holds when many starts race: the code kept is one that opens', async () => {
     const store = newStore({ ...fresh, sendLimits: [{ max: 50, windowMs: 60_000 }] })
