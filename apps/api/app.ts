@@ -15,6 +15,7 @@ import { checkRoutes } from './checks.ts'
 import { createClientIp } from './client-ip.ts'
 import type { ApiConfig } from './config.ts'
 import type { ApiEnv } from './context.ts'
+import { createReadDestination } from './destinations.ts'
 import { guideFault, guideRoutes } from './guide.ts'
 import { setHeaders } from './headers.ts'
 import { healthRoutes, type Readiness } from './health.ts'
@@ -39,15 +40,16 @@ export type App = Hono<ApiEnv>
 
 export function createApp(deps: AppDeps): App {
   const { config } = deps
+  const parts = { ...deps, ...config, readDestination: createReadDestination(config.regions) }
   const app = new Hono<ApiEnv>()
   app.use(identifyRequest(config), logRequest(deps.log), setHeaders(config.production), limitBody())
 
   app.route('/', healthRoutes(deps.readiness))
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
-  if (config.publicForm) app.route('/', guideRoutes({ ...deps, ...config }))
+  if (config.publicForm) app.route('/', guideRoutes(parts))
   app.use('/v1/*', requireCaller(config.apiKeys))
-  app.route('/v1/verifications', verificationRoutes({ ...deps, ...config }))
-  app.route('/v1', checkRoutes({ ...deps, ...config }))
+  app.route('/v1/verifications', verificationRoutes(parts))
+  app.route('/v1', checkRoutes(parts))
 
   refuseOtherMethods(app)
   app.notFound((c) => problem(c, 'not_found'))
@@ -77,11 +79,11 @@ function logRequest(log: Log): MiddlewareHandler<ApiEnv> {
         status: c.res.status,
         duration_ms: Math.round((performance.now() - startedAt) * 10) / 10,
         client_ip: c.get('clientIp'),
-        ...known('application', c.get('application')),
-        ...known('verification', c.get('verification')),
-        ...known('destination', c.get('destination')),
-        ...known('refusal', c.get('refusal')),
-        ...known('result', c.get('result')),
+        application: c.get('application'),
+        verification: c.get('verification'),
+        destination: c.get('destination'),
+        refusal: c.get('refusal'),
+        result: c.get('result'),
       },
       'request',
     )
@@ -92,10 +94,6 @@ function logRequest(log: Log): MiddlewareHandler<ApiEnv> {
 function levelOf(c: Context): 'debug' | 'info' | 'warn' {
   if (c.res.status >= 500) return 'warn'
   return c.req.path === '/livez' || c.req.path === '/readyz' ? 'debug' : 'info'
-}
-
-function known<N extends string>(name: N, value: string | undefined) {
-  return value === undefined ? {} : { [name]: value }
 }
 
 /** Every address that exists takes only its own methods, and says which. */
@@ -119,7 +117,7 @@ function answerFault(error: Error, c: Context<ApiEnv>, log: Log): Response | Pro
   const away = error instanceof StoreFault
   const cause = away ? error.cause : error
   log.error(
-    { request_id: c.get('requestId'), fault: faultName(cause), ...(away ? {} : known('stack', error.stack)) },
+    { request_id: c.get('requestId'), fault: faultName(cause), stack: away ? undefined : error.stack },
     away ? 'Redis did not answer' : 'a request failed',
   )
   if (c.req.path === '/request-auth' || c.req.path === '/validate-auth')

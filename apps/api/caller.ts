@@ -8,9 +8,8 @@ import type { ApiKey } from './config.ts'
 import type { ApiEnv } from './context.ts'
 import { problem } from './problem.ts'
 
-/** Everything belongs to it where no API keys are set, and what the guide's form starts always does. */
+/** Everything belongs to it where no API keys are set. */
 export const DEFAULT_APPLICATION = 'default' as Application
-export const FORM_APPLICATION = 'form' as Application
 
 const digest = (text: string) => createHash('sha256').update(text).digest()
 

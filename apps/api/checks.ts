@@ -3,11 +3,12 @@ import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import type { Checked, Verifications } from '#store/verifications.ts'
 import { parseCode } from '#verification/code.ts'
-import { maskDestination, parseDestination, type Region } from '#verification/destination.ts'
+import { maskDestination } from '#verification/destination.ts'
 import { refused } from '#verification/refusal.ts'
 import { parseVerificationId, type VerificationId } from '#verification/verification.ts'
 import { readJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
+import type { ReadDestination } from './destinations.ts'
 import { codeField, countryField, purposeField, toField } from './fields.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { problem, refusal } from './problem.ts'
@@ -20,9 +21,9 @@ const byNumber = v.strictObject({
   code: codeField,
 })
 
-export type CheckRoutes = { verifications: Verifications; regions: ReadonlySet<Region> }
+export type CheckRoutes = { verifications: Verifications; readDestination: ReadDestination }
 
-export function checkRoutes({ verifications, regions }: CheckRoutes) {
+export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
   const app = new Hono<ApiEnv>()
 
   app.post('/verifications/:id/checks', async (c) => {
@@ -45,7 +46,7 @@ export function checkRoutes({ verifications, regions }: CheckRoutes) {
     const body = await readJson(c, byNumber)
     if (body.kind === 'problem') return body.response
     const { to, country, purpose } = body.value
-    const parsed = parseDestination(to, country === undefined ? { regions } : { regions, country })
+    const parsed = readDestination(to, country)
     if (parsed.kind === 'refused') return refusal(c, parsed)
     const { destination } = parsed
     c.set('destination', maskDestination(destination))

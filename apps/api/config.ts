@@ -34,12 +34,14 @@ export type ApiConfig = Settings & {
 }
 
 const KEY_SHORTEST = 32
+/** What the form starts belongs to an application of its own. */
+export const FORM_APPLICATION = 'form' as Application
 
 const apiKey: Kind<ApiKey> = {
-  expected: `NAME:KEY with a name of 1 to 32 characters a-z 0-9 - _ and a key of at least ${KEY_SHORTEST} characters`,
+  expected: `NAME:KEY with a name of 1 to 32 characters a-z 0-9 - _ (not ${FORM_APPLICATION}) and a key of at least ${KEY_SHORTEST} characters`,
   parse(text) {
     const [, name = '', key = ''] = /^([^:]+):([!-~]+)$/.exec(text) ?? []
-    const application = parseApplication(name)
+    const application = name === FORM_APPLICATION ? undefined : parseApplication(name)
     return application && key.length >= KEY_SHORTEST ? { application, key } : undefined
   },
 }

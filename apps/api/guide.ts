@@ -6,18 +6,14 @@ import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import type { Verifications } from '#store/verifications.ts'
 import { parseCode } from '#verification/code.ts'
-import {
-  type Destination,
-  maskDestination,
-  parseDestination,
-  type Region,
-} from '#verification/destination.ts'
+import { type Destination, maskDestination, type Region } from '#verification/destination.ts'
 import { DEFAULT_LOCALE } from '#verification/message.ts'
 import type { Refused } from '#verification/refusal.ts'
 import { DEFAULT_PURPOSE, type SendReference } from '#verification/verification.ts'
 import { readFormOrJson, readQuery } from './body.ts'
-import { FORM_APPLICATION } from './caller.ts'
+import { FORM_APPLICATION } from './config.ts'
 import type { ApiEnv } from './context.ts'
+import type { ReadDestination } from './destinations.ts'
 import { codeField, toField } from './fields.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
 import { retryAfter } from './problem.ts'
@@ -28,7 +24,7 @@ const checkFields = v.object({ number: toField, auth_code: codeField })
 export type GuideRoutes = {
   verifications: Verifications
   enqueue: (send: SendReference) => void
-  regions: ReadonlySet<Region>
+  readDestination: ReadDestination
   country: Region
   pythonRoutes: boolean
 }
@@ -72,7 +68,7 @@ export function guideRoutes(deps: GuideRoutes) {
   }
 
   function parse(c: Context<ApiEnv>, number: string): Destination | Refused {
-    const parsed = parseDestination(number.trim(), { regions: deps.regions, country: deps.country })
+    const parsed = deps.readDestination(number.trim(), deps.country)
     if (parsed.kind === 'refused') return parsed
     c.set('destination', maskDestination(parsed.destination))
     return parsed.destination

@@ -12,8 +12,8 @@ import { createVerifications } from '#store/verifications.ts'
 import { createVault } from '#verification/vault.ts'
 import type { SendReference } from '#verification/verification.ts'
 import { createApp } from './app.ts'
-import { DEFAULT_APPLICATION, FORM_APPLICATION } from './caller.ts'
-import { readConfig } from './config.ts'
+import { DEFAULT_APPLICATION } from './caller.ts'
+import { FORM_APPLICATION, readConfig } from './config.ts'
 
 /** Slow senders of headers and bodies are cut off; what a request needs takes a fraction of it. */
 const HEADERS_TIMEOUT_MS = 5_000

@@ -23,15 +23,16 @@ export type PageState = {
 
 type Markup = ReturnType<typeof html>
 
+type Field = 'number' | 'check-number' | 'code'
+
 export function renderPage(state: PageState): Markup {
-  const checking = state.sentTo !== undefined || state.codeError !== undefined
   return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${state.approved ? 'Verified' : 'Verify your phone'}</title>
+<title>${titleOf(state)}</title>
 <link rel="stylesheet" href="/style.css">
 <link rel="icon" href="data:,">
 </head>
@@ -39,59 +40,89 @@ export function renderPage(state: PageState): Markup {
 <main>
 <header>
 <h1>Verify your phone</h1>
-<p>We text you a six-digit code. Type it here to prove the number is yours.</p>
+${state.approved === undefined ? html`<p>We text you a six-digit code. Type it here to prove the number is yours.</p>` : ''}
 </header>
-${notice(state)}
-${requestForm(state, !checking)}
-${checkForm(state, checking)}
+${state.approved === undefined ? forms(state) : success(state.approved)}
 </main>
 </body>
 </html>`
 }
 
-function notice({ approved, sentTo, fault }: PageState): Markup | '' {
-  if (fault !== undefined) return html`<p class="notice bad" role="alert">${fault}</p>`
-  if (approved !== undefined) {
-    return html`<p class="notice good" role="status"><strong>Success!</strong> ${approved} is verified.</p>`
-  }
-  if (sentTo === undefined) return ''
-  return html`<p class="notice good" role="status"><strong>Your code was sent</strong> to ${sentTo}. It is valid for a few minutes.</p>`
+/** Read out first when the page changes. */
+function titleOf({ approved, sentTo, numberError, checkNumberError, codeError, fault }: PageState): string {
+  if (approved !== undefined) return 'Verified'
+  if (sentTo !== undefined) return 'Type your code'
+  return (numberError ?? checkNumberError ?? codeError ?? fault)
+    ? 'Error: Verify your phone'
+    : 'Verify your phone'
 }
 
-function requestForm({ number, numberError }: PageState, focus: boolean): Markup {
+/** Nothing is left to do: a form here, with the cursor in it, would open the keyboard over the good news. */
+function success(approved: string): Markup {
+  return html`<p class="notice good" role="status"><strong>Success!</strong> ${masked(approved)} is verified.</p>
+<p><a href="/">Verify another number</a></p>`
+}
+
+/** The cursor waits in the field that is wrong, or comes next. */
+function focusOf({ sentTo, codeError, checkNumberError }: PageState): Field {
+  if (checkNumberError !== undefined) return 'check-number'
+  return sentTo !== undefined || codeError !== undefined ? 'code' : 'number'
+}
+
+function forms(state: PageState): Markup {
+  const focus = focusOf(state)
+  const fault = state.fault === undefined ? '' : html`<p class="notice bad" role="alert">${state.fault}</p>`
+  return html`${fault}
+${requestForm(state, focus)}
+${checkForm(state, focus)}`
+}
+
+function requestForm({ number, numberError }: PageState, focus: Field): Markup {
   return html`<form method="post" action="/request-auth" aria-labelledby="request-title">
 <h2 id="request-title"><span class="step" aria-hidden="true">1</span> Get a code</h2>
 <label for="number">Phone number</label>
 <input id="number" name="number" type="tel" autocomplete="tel" required maxlength="32" placeholder="+1 202 555 0100"
- value="${number ?? ''}"${describedBy('number', numberError)}${autofocus(focus)}>
+ value="${number ?? ''}"${describedBy('number', numberError)}${autofocus('number', focus)}>
 ${fieldError('number', numberError)}
-<button type="submit">Text me a code</button>
+<button type="submit"${focus === 'number' ? '' : html` class="quiet"`}>Text me a code</button>
 </form>`
 }
 
-function checkForm({ number, checkNumberError, codeError }: PageState, focus: boolean): Markup {
+function checkForm(state: PageState, focus: Field): Markup {
+  const { number, checkNumberError, codeError } = state
   return html`<form method="post" action="/validate-auth" aria-labelledby="check-title">
 <h2 id="check-title"><span class="step" aria-hidden="true">2</span> Check the code</h2>
+${sent(state)}
 <label for="check-number">Phone number</label>
 <input id="check-number" name="number" type="tel" autocomplete="tel" required maxlength="32" placeholder="+1 202 555 0100"
- value="${number ?? ''}"${describedBy('check-number', checkNumberError)}>
+ value="${number ?? ''}"${describedBy('check-number', checkNumberError)}${autofocus('check-number', focus)}>
 ${fieldError('check-number', checkNumberError)}
 <label for="code">Code</label>
 <input id="code" class="code" name="auth_code" type="text" inputmode="numeric" autocomplete="one-time-code" required
- maxlength="16" placeholder="123456"${describedBy('code', codeError)}${autofocus(focus)}>
+ maxlength="16" placeholder="6 digits"${describedBy('code', codeError)}${autofocus('code', focus)}>
 ${fieldError('code', codeError)}
-<button type="submit">Check</button>
+<button type="submit"${focus === 'number' ? html` class="quiet"` : ''}>Check</button>
 </form>`
 }
 
-function fieldError(field: string, error: string | undefined): Markup | '' {
+/** Beside the field the code goes into: a phone scrolls there, past anything at the top of the page. */
+function sent({ sentTo }: PageState): Markup | '' {
+  if (sentTo === undefined) return ''
+  return html`<p class="notice good" role="status"><strong>Your code was sent</strong> to ${masked(sentTo)}. It is valid for a few minutes.</p>`
+}
+
+function masked(number: string): Markup {
+  return html`<span class="number">${number}</span>`
+}
+
+function fieldError(field: Field, error: string | undefined): Markup | '' {
   return error === undefined ? '' : html`<p class="error" id="${field}-error" role="alert">${error}</p>`
 }
 
-function describedBy(field: string, error: string | undefined): Markup | '' {
+function describedBy(field: Field, error: string | undefined): Markup | '' {
   return error === undefined ? '' : html` aria-invalid="true" aria-describedby="${field}-error"`
 }
 
-function autofocus(focus: boolean): Markup | '' {
-  return focus ? html` autofocus` : ''
+function autofocus(field: Field, focus: Field): Markup | '' {
+  return field === focus ? html` autofocus` : ''
 }

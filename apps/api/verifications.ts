@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import * as v from 'valibot'
 import type { Started, Verifications } from '#store/verifications.ts'
-import { maskDestination, parseDestination, type Region } from '#verification/destination.ts'
+import { maskDestination } from '#verification/destination.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
 import {
   type Application,
@@ -13,6 +13,7 @@ import {
 import { startedAnswer, verificationAnswer } from './answers.ts'
 import { readJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
+import type { ReadDestination } from './destinations.ts'
 import { channelField, clientIpField, countryField, localeField, purposeField, toField } from './fields.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { refusal } from './problem.ts'
@@ -30,10 +31,10 @@ export type VerificationRoutes = {
   verifications: Verifications
   /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
   enqueue: (send: SendReference) => void
-  regions: ReadonlySet<Region>
+  readDestination: ReadDestination
 }
 
-export function verificationRoutes({ verifications, enqueue, regions }: VerificationRoutes) {
+export function verificationRoutes({ verifications, enqueue, readDestination }: VerificationRoutes) {
   const app = new Hono<ApiEnv>()
 
   app.post('/', async (c) => {
@@ -42,7 +43,7 @@ export function verificationRoutes({ verifications, enqueue, regions }: Verifica
     const body = await readJson(c, startFields)
     if (body.kind === 'problem') return body.response
     const { to, country, channel, locale, purpose } = body.value
-    const parsed = parseDestination(to, country === undefined ? { regions } : { regions, country })
+    const parsed = readDestination(to, country)
     if (parsed.kind === 'refused') return refusal(c, parsed)
     const { destination } = parsed
     c.set('destination', maskDestination(destination))

@@ -81,10 +81,10 @@ async function startBinary(
   return await startServer({ launch, dir: options.dir, signal: options.signal })
 }
 
-/** Redis 7 and Valkey 7.2 are the first that speak all the service needs. */
+/** What the service asks for at boot: Redis 7 or Valkey 8. */
 export function recentEnough(version: string): boolean {
   const major = /\bv=(\d+)\./.exec(version)?.[1]
-  return major !== undefined && Number(major) >= 7
+  return major !== undefined && Number(major) >= (/valkey/i.test(version) ? 8 : 7)
 }
 
 export async function dockerAnswers(env: NodeJS.ProcessEnv): Promise<boolean> {

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import type { Provider } from '#providers/provider.ts'
 import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
-import type { Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
+import type { Claim, Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
 import { StoreFault } from '#store/script.ts'
 import { messageText } from '#verification/message.ts'
 import type { Outcome } from '#verification/outcome.ts'
@@ -18,6 +18,11 @@ import { formatReference, type SendReference } from '#verification/verification.
 export type Delivered = { kind: 'closed'; why: string } | { kind: 'again'; waitMs: number }
 
 export type Deliver = (send: SendReference, signal: AbortSignal) => Promise<Delivered>
+
+/** A claim that was given: to send, or to give back unsent. */
+type Attempt = Extract<Claim, { attempt: number }>
+/** While keys rotate: a worker that has the key takes it. */
+const UNREADABLE: Outcome = { kind: 'busy', reason: 'key_unknown' }
 
 /** How long a record that Redis did not take waits before it is offered again. */
 const RECORD_AGAIN_MS = 200
@@ -33,25 +38,25 @@ export function createDeliver(deps: {
 }): Deliver {
   const { deliveries, provider, policy, log } = deps
 
-  async function attempt(send: SendReference, claim: Claimed, signal: AbortSignal): Promise<Outcome> {
+  async function handOver(send: SendReference, claim: Claimed, signal: AbortSignal): Promise<Outcome> {
     const { code, destination, locale } = claim
-    const startedAt = performance.now()
-    const outcome = await provider.send(
-      {
-        from: deps.sender,
-        to: destination,
-        body: messageText({ code, brand: deps.brand, locale, ttlMs: policy.codeTtlMs }),
-        reference: formatReference(send),
-      },
+    const body = messageText({ code, brand: deps.brand, locale, ttlMs: policy.codeTtlMs })
+    return provider.send(
+      { from: deps.sender, to: destination, body, reference: formatReference(send) },
       signal,
     )
+  }
+
+  async function attempt(send: SendReference, claim: Attempt, signal: AbortSignal): Promise<Outcome> {
+    const startedAt = performance.now()
+    const outcome = claim.kind === 'unreadable' ? UNREADABLE : await handOver(send, claim, signal)
     log.info(
       {
         ...fieldsOf(send),
         attempt: claim.attempt,
         provider: provider.name,
         outcome: outcome.kind,
-        ...(outcome.kind === 'accepted' ? {} : { reason: outcome.reason }),
+        reason: outcome.kind === 'accepted' ? undefined : outcome.reason,
         duration_ms: Math.round(performance.now() - startedAt),
       },
       'attempt',

@@ -44,11 +44,12 @@ const deliver = createDeliver({
   log,
   random: Math.random,
 })
+const processor = createProcessor({ deliver, log, signal: cutOff.signal })
 const queueWorker = startQueueWorker({
   connection: queueRedis,
   prefix: config.redisPrefix,
   concurrency: config.concurrency,
-  process: createProcessor({ deliver, log, signal: cutOff.signal }),
+  processor,
   log,
 })
 const watch = watchRedis(redis, { production: config.production, log })
@@ -70,7 +71,9 @@ onShutdown({
   async stop() {
     stopping = true
     await sweeper.stop()
-    const closing = queueWorker.close()
+    // With Redis away there is nobody to tell, and with nothing in hand nothing to wait for.
+    const abandon = queueRedis.status !== 'ready' && processor.inHand() === 0
+    const closing = queueWorker.close(abandon)
     const finished = await within(config.shutdownDeadlineMs, closing)
     // What is still in a provider's hands is recorded as unknown, which is what it is.
     cutOff.abort()

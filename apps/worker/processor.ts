@@ -17,8 +17,12 @@ const STALLED_MAX = 2
 /** One line an outage: BullMQ repeats an error thousands of times a second while Redis refuses writes. */
 const SAME_ERROR_QUIET_MS = 10_000
 
+export type Processor = ReturnType<typeof createProcessor>
+
 export function createProcessor(deps: { deliver: Deliver; log: Log; signal: AbortSignal }) {
-  return async (job: Job, token?: string): Promise<void> => {
+  let inHand = 0
+
+  async function process(job: Job, token?: string): Promise<void> {
     const send = parseJob(job.data)
     if (!send) {
       deps.log.error({ reason: 'unreadable_job' }, 'job dropped')
@@ -29,16 +33,29 @@ export function createProcessor(deps: { deliver: Deliver; log: Log; signal: Abor
     await job.moveToDelayed(Date.now() + delivered.waitMs, token)
     throw new DelayedError()
   }
+
+  return {
+    /** Jobs being worked on right now. */
+    inHand: () => inHand,
+    async run(job: Job, token?: string): Promise<void> {
+      inHand += 1
+      try {
+        await process(job, token)
+      } finally {
+        inHand -= 1
+      }
+    },
+  }
 }
 
 export function startQueueWorker(deps: {
   connection: Redis
   prefix: string
   concurrency: number
-  process: ReturnType<typeof createProcessor>
+  processor: Processor
   log: Log
 }): Worker {
-  const worker = new Worker(QUEUE_NAME, deps.process, {
+  const worker = new Worker(QUEUE_NAME, deps.processor.run, {
     connection: deps.connection as ConnectionOptions,
     prefix: queuePrefix(deps.prefix),
     concurrency: deps.concurrency,

@@ -4,30 +4,30 @@
  */
 import { pino } from 'pino'
 
-/** Every field a line may carry besides time, level and msg. */
+/** Every field a line may carry besides time, level and msg; one that is undefined is left out. */
 export type LogFields = {
-  request_id?: string
-  client_ip?: string
-  method?: string
-  route?: string
-  status?: number
-  duration_ms?: number
-  application?: string
-  verification?: string
-  send?: number
-  attempt?: number
-  provider?: string
-  outcome?: string
-  reason?: string
-  receipt?: string
-  refusal?: string
-  destination?: string
-  result?: string
-  count?: number
-  port?: number
-  program?: string
-  fault?: string
-  stack?: string
+  request_id?: string | undefined
+  client_ip?: string | undefined
+  method?: string | undefined
+  route?: string | undefined
+  status?: number | undefined
+  duration_ms?: number | undefined
+  application?: string | undefined
+  verification?: string | undefined
+  send?: number | undefined
+  attempt?: number | undefined
+  provider?: string | undefined
+  outcome?: string | undefined
+  reason?: string | undefined
+  receipt?: string | undefined
+  refusal?: string | undefined
+  destination?: string | undefined
+  result?: string | undefined
+  count?: number | undefined
+  port?: number | undefined
+  program?: string | undefined
+  fault?: string | undefined
+  stack?: string | undefined
 }
 
 export type Log = {

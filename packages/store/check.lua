@@ -6,7 +6,8 @@
 -- KEYS[4] idempotency  string; not touched when ARGV[2] is ''
 -- ARGV    id, '1' with an Idempotency-Key else '', then the typed code's MAC under each configured key, newest first
 --
--- Replies {'approved' | 'wrong' | 'expired' | 'exhausted' | 'canceled' | 'already_used', checks left}
+-- Replies {'approved' | 'wrong' | 'expired' | 'exhausted' | 'canceled' | 'already_used', checks left}: none are left
+--         unless it is pending
 --         {'refused', 'unknown_verification' | 'check_limit' | 'idempotency_mismatch', retry after ms (-1: never)}
 --
 -- The right code is approved once, ever: the status moves in the same step that compares. A wrong code counts for the
@@ -47,21 +48,18 @@ end
 if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
 local now = now_ms()
 local status = status_at(key, agenda, id, now)
-local code_mac, wrong = unpack(redis.call('HMGET', key, 'code_mac', 'wrong'))
-local checks_left = policy.checks_max - tonumber(wrong)
-if status == 'approved' then return remember('already_used', checks_left) end
-if status ~= 'pending' then return remember(status, checks_left) end
+if status == 'approved' then return remember('already_used', 0) end
+if status ~= 'pending' then return remember(status, 0) end
 
 local retry_at = window_retry_at(wrong_key, policy.wrong_check_limits, now)
 if retry_at > 0 then return { 'refused', 'check_limit', retry_at - now } end
 
-if is_own_mac(code_mac) then
+if is_own_mac(redis.call('HGET', key, 'code_mac')) then
   end_verification(key, agenda, id, 'approved', 'canceled', now)
-  return remember('approved', checks_left)
+  return remember('approved', 0)
 end
 
 window_add(wrong_key, policy.wrong_check_limits, now)
-checks_left = checks_left - 1
-redis.call('HINCRBY', key, 'wrong', 1)
+local checks_left = policy.checks_max - redis.call('HINCRBY', key, 'wrong', 1)
 if checks_left <= 0 then end_verification(key, agenda, id, 'exhausted', 'canceled', now) end
 return remember('wrong', checks_left)

@@ -27,17 +27,18 @@ if state == 'submitting' then
   state = 'unknown'
 end
 if state ~= 'queued' and state ~= 'unknown' then return { 'closed', state } end
-if status ~= 'pending' then return { 'closed', state } end
+local sends, expires = unpack(redis.call('HMGET', key, 'sends', 'expires'))
+if status ~= 'pending' or tonumber(send) < tonumber(sends) then return { 'closed', state } end
 if state == 'unknown' and (policy.unknown == 'stop' or tonumber(submitted) >= policy.submissions_max) then
   return { 'closed', state }
 end
 if retry and tonumber(retry) > now then return { 'wait', tonumber(retry) - now } end
 
-local expires = tonumber(redis.call('HGET', key, 'expires'))
-local deadline = expires - policy.send_reserve_ms
+local deadline = tonumber(expires) - policy.send_reserve_ms
 if deadline <= now then
-  if state == 'queued' then move_send(key, send, 'expired', now, 'reason', 'not_sent_in_time') end
   look_again_at(agenda, id, expires, now)
+  if state == 'unknown' then return { 'closed', state } end
+  move_send(key, send, 'expired', now, 'reason', 'not_sent_in_time')
   return { 'closed', 'expired' }
 end
 

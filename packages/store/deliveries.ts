@@ -24,7 +24,12 @@ export type Claimed = Letter & {
   attempt: number
   deadlineMs: number
 }
-export type Claim = Claimed | { kind: 'wait'; waitMs: number } | { kind: 'closed'; why: string }
+export type Claim =
+  | Claimed
+  | { kind: 'wait'; waitMs: number }
+  | { kind: 'closed'; why: string }
+  /** Claimed, but sealed with a key this worker does not have: to be given back as busy. */
+  | { kind: 'unreadable'; attempt: number }
 export type Recorded =
   | { kind: 'recorded'; state: SendState }
   | { kind: 'retry'; waitMs: number }
@@ -33,6 +38,8 @@ export type ReceiptTaken = { kind: 'moved' | 'kept'; state: SendState } | { kind
 
 /** How long a provider's message id leads back to its send; receipts later than this find nothing to move. */
 const MESSAGE_TTL_S = 3_600
+/** A longer value would turn the compact hash into one that costs several times as much. */
+const REASON_LONGEST = 60
 /** How long an application is swept after it was last seen. */
 const APPLICATION_TTL_MS = 24 * 3_600_000
 
@@ -58,9 +65,11 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       if (reply[0] === 'wait') return { kind: 'wait', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
       const owner = { application: send.application, id: send.verification }
+      const letter = vault.open(textAt(reply, 1), owner)
+      if (!letter) return { kind: 'unreadable', attempt: numberAt(reply, 3) }
       return {
         kind: 'claimed',
-        ...vault.open(textAt(reply, 1), owner),
+        ...letter,
         locale: textAt(reply, 2) as Locale,
         attempt: numberAt(reply, 3),
         deadlineMs: numberAt(reply, 4),
@@ -95,7 +104,7 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
         send.send,
         provenState(receipt),
         receipt.messageId,
-        receipt.reason ?? '',
+        (receipt.reason ?? '').slice(0, REASON_LONGEST),
       ])
       if (reply[0] === 'gone') return { kind: 'gone' }
       return { kind: reply[0] as 'moved' | 'kept', state: textAt(reply, 1) as SendState }

@@ -31,32 +31,35 @@ local function look_again_at(agenda, id, time, now)
   redis.call('PEXPIRE', agenda, policy.code_ttl_ms + policy.retention_ms + policy.lease_ms)
 end
 
--- Sends still waiting can no longer leave: they get `state`. Answers whether one is in a worker's hands right now.
+-- Sends still waiting can no longer leave: they get `state`.
 local function close_sends(key, sends, state, reason, now)
-  local in_hand = false
   for send = 1, sends do
     local current = get_send(key, send, 'state')
     if current == 'queued' then
       move_send(key, send, state, now, 'reason', reason)
-    elseif current == 'submitting' then
-      in_hand = true
     elseif current == 'unknown' then
       redis.call('HDEL', key, send_field(send, 'retry'))
     end
   end
-  return in_hand
 end
 
--- Ends a pending verification. The sealed number and code go with it; only an attempt in hand keeps it on the agenda.
+-- After a verification has ended only an attempt in a worker's hands keeps it on the agenda, until its lease is over.
+local function rest_on_agenda(key, agenda, id, sends, now)
+  for send = 1, sends do
+    if get_send(key, send, 'state') == 'submitting' then
+      return look_again_at(agenda, id, now + policy.lease_ms + policy.sweep_after_ms, now)
+    end
+  end
+  redis.call('ZREM', agenda, id)
+end
+
+-- Ends a pending verification. The sealed number and code go with it.
 local function end_verification(key, agenda, id, status, send_state, now)
   local sends = tonumber(redis.call('HGET', key, 'sends'))
   redis.call('HSET', key, 'status', status, 'ended', now)
   redis.call('HDEL', key, 'sealed')
-  if close_sends(key, sends, send_state, status, now) then
-    look_again_at(agenda, id, now + policy.lease_ms + policy.sweep_after_ms, now)
-  else
-    redis.call('ZREM', agenda, id)
-  end
+  close_sends(key, sends, send_state, status, now)
+  rest_on_agenda(key, agenda, id, sends, now)
 end
 
 -- Ends a pending verification whose time is over, whoever notices first. Answers the status that holds now.

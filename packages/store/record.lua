@@ -18,15 +18,15 @@ local id, send, token, outcome, message, reason, wait_ms = unpack(ARGV)
 local now = now_ms()
 local state, held, submitted = get_send(key, send, 'state', 'token', 'submitted')
 if held ~= token then return { 'stale' } end
-local status, expires = unpack(redis.call('HMGET', key, 'status', 'expires'))
-expires = tonumber(expires)
+local status, expires, sends = unpack(redis.call('HMGET', key, 'status', 'expires', 'sends'))
+expires, sends, submitted = tonumber(expires), tonumber(sends), tonumber(submitted)
 
 local function rest(final, ...)
   move_send(key, send, final, now, ...)
   if status == 'pending' then
     look_again_at(agenda, id, expires, now)
   else
-    redis.call('ZREM', agenda, id)
+    rest_on_agenda(key, agenda, id, sends, now)
   end
   return { 'recorded', final }
 end
@@ -41,21 +41,22 @@ if message ~= '' then redis.call('HSET', key, send_field(send, 'message'), messa
 if state ~= 'submitting' then return { 'recorded', state } end
 
 if outcome == 'accepted' then return rest('accepted') end
-if outcome == 'rejected' then return rest('rejected', 'reason', reason) end
+-- An earlier attempt may have left: then the send stays unknown, never told as unsent.
+local left = submitted - 1
+if outcome == 'rejected' then return rest(left > 0 and 'unknown' or 'rejected', 'reason', reason) end
 
-local in_time = status == 'pending' and now + tonumber(wait_ms) < expires - policy.send_reserve_ms
+local newest = tonumber(send) == sends
+local function in_time(ms) return status == 'pending' and newest and now + ms < expires - policy.send_reserve_ms end
+
 if outcome == 'busy' then
-  local left = tonumber(submitted) - 1
-  -- An earlier attempt may have left: the send stays unknown, not unsent.
-  local waiting = left > 0 and 'unknown' or 'queued'
-  if in_time then return retry_in(tonumber(wait_ms), waiting, 'submitted', left, 'reason', reason) end
+  local ms = tonumber(wait_ms)
+  if in_time(ms) then return retry_in(ms, left > 0 and 'unknown' or 'queued', 'submitted', left, 'reason', reason) end
   if left > 0 then return rest('unknown', 'submitted', left) end
+  if status == 'pending' and not newest then return rest('superseded', 'submitted', left, 'reason', 'superseded') end
   if status == 'pending' then return rest('expired', 'submitted', left, 'reason', 'not_sent_in_time') end
   return rest(status == 'expired' and 'expired' or 'canceled', 'submitted', left, 'reason', status)
 end
 
-local again = policy.unknown == 'resend' and tonumber(submitted) < policy.submissions_max
-if again and status == 'pending' and now + policy.receipt_wait_ms < expires - policy.send_reserve_ms then
-  return retry_in(policy.receipt_wait_ms, 'unknown', 'reason', reason)
-end
+local again = policy.unknown == 'resend' and submitted < policy.submissions_max
+if again and in_time(policy.receipt_wait_ms) then return retry_in(policy.receipt_wait_ms, 'unknown', 'reason', reason) end
 return rest('unknown', 'reason', reason)

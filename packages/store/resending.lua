@@ -26,10 +26,15 @@ end
 
 -- The fields both refusal and resend need, or nil when the verification is gone or has ended.
 local function pending_verification(key, agenda, id, now)
-  if status_at(key, agenda, id, now) ~= 'pending' then return nil end
-  local f = redis.call('HMGET', key, 'created', 'expires', 'next_send', 'sends', 'wrong', 'channel', 'locale')
+  local f = redis.call('HMGET', key, 'status', 'expires', 'created', 'next_send', 'sends', 'wrong', 'channel', 'locale')
+  if f[1] ~= 'pending' then return nil end
+  local expires = tonumber(f[2])
+  if expires <= now then
+    end_verification(key, agenda, id, 'expired', 'expired', now)
+    return nil
+  end
   return {
-    created = tonumber(f[1]), expires = tonumber(f[2]), next_send = tonumber(f[3]), sends = tonumber(f[4]),
-    wrong = tonumber(f[5]), channel = f[6], locale = f[7],
+    expires = expires, created = tonumber(f[3]), next_send = tonumber(f[4]), sends = tonumber(f[5]),
+    wrong = tonumber(f[6]), channel = f[7], locale = f[8],
   }
 end

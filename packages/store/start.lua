@@ -6,14 +6,15 @@
 -- KEYS[4] wrong checks list: times of wrong checks of the number
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
--- ARGV    prefix of verification keys, new id, number's tag, masked number, code MAC, sealed number and code, purpose, channel,
+-- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC, sealed number and code, purpose, channel,
 --         locale, fingerprint of the request ('' without Idempotency-Key),
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code
 --
 -- Replies {'started' | 'sent_again', id, send, created, expires, next send (0: none left), sends left, checks left,
 --          now, channel, locale}; times in ms
 --         {'refused', code, retry after ms (-1: never)}
---         {'moved'}: another verification is pending than the new code was made for; ask again
+--         {'make'}: a code is needed and was not given (MAC '' below), or was made for another verification than is
+--         pending; ask again with one. Nothing was written
 --
 -- Everything is checked before anything is counted: a refusal leaves no trace. What a pending verification had
 -- already used up (checks, sends, life) never comes back by starting again.
@@ -62,11 +63,12 @@ retry_at = window_retry_at(sends_key, policy.send_limits, now)
 if retry_at > 0 then return { 'refused', 'send_limit', retry_at - now } end
 
 if pending and not pending.replaced then
-  if policy.resend_code == 'new' and resend_id ~= pending_id then return { 'moved' } end
+  if policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
   window_add(sends_key, policy.send_limits, now)
   return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, now))
 end
 
+if code_mac == '' then return { 'make' } end
 if pending then end_verification(pending_key, agenda, pending_id, 'canceled', 'superseded', now) end
 local expires = now + policy.code_ttl_ms
 local life_ms = policy.code_ttl_ms + policy.retention_ms

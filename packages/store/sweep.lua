@@ -16,14 +16,14 @@ local prefix, count = unpack(ARGV)
 local now = now_ms()
 
 -- True when somebody must still do something about the send. A lost worker's attempt ends here when no more may follow.
-local function is_open(key, send, pending)
+local function is_open(key, send, pending, newest)
   local state, lease, submitted = get_send(key, send, 'state', 'lease', 'submitted')
   if state == 'submitting' and tonumber(lease) <= now and not pending then
     move_send(key, send, 'unknown', now, 'reason', 'worker_lost')
     return false
   end
   if state == 'queued' or state == 'submitting' then return true end
-  return state == 'unknown' and policy.unknown == 'resend' and tonumber(submitted) < policy.submissions_max
+  return newest and state == 'unknown' and policy.unknown == 'resend' and tonumber(submitted) < policy.submissions_max
 end
 
 local due = redis.call('ZRANGE', agenda, '-inf', now, 'BYSCORE', 'LIMIT', 0, count)
@@ -36,8 +36,9 @@ for _, id in ipairs(due) do
   else
     local pending, open = status == 'pending', false
     local sends, expires = unpack(redis.call('HMGET', key, 'sends', 'expires'))
-    for send = 1, tonumber(sends) do
-      if is_open(key, send, pending) then
+    sends = tonumber(sends)
+    for send = 1, sends do
+      if is_open(key, send, pending, send == sends) then
         open = true
         if pending then
           reply[#reply + 1] = id

@@ -19,6 +19,7 @@ import {
   type VerificationView,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
+import { createRecentStarts } from './recent-starts.ts'
 import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
 import { decodeVerification, type Hash } from './view.ts'
 
@@ -53,13 +54,17 @@ type Owner = CodeOwner & { sendsKey: string; wrongKey: string; key: string; agen
 
 /** Under RESEND_CODE=same. */
 const NO_NEW_CODE = ['', '', ''] as const
-/** A start races a start with a new code at most this often before it gives up. */
-const MOVED_MAX = 5
+/** Code MAC, sealed copy, id; then what newCodeFor makes. */
+type Material = readonly [string, string, string, string, string, string]
+const NO_MATERIAL: Material = ['', '', '', '', '', '']
+/** A start is asked again when a code must be made, or made for another verification; more often than this never. */
+const TRIES_MAX = 6
 
 export type Verifications = ReturnType<typeof createVerifications>
 
 export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
   const { redis, keys, policy, vault } = deps
+  const recent = createRecentStarts()
   const scripts = {
     start: loadScript('start.lua', policy),
     resend: loadScript('resend.lua', policy),
@@ -106,43 +111,58 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
   /** The number stands only in the sealed copy; one that is gone belongs to a verification that has ended. */
   async function newCodeById(owner: Owner) {
     const sealed = await ask(() => redis.hget(owner.key, 'sealed'))
-    return sealed ? newCodeFor(owner, vault.open(sealed, owner).destination) : NO_NEW_CODE
+    if (!sealed) return NO_NEW_CODE
+    const letter = vault.open(sealed, owner)
+    if (!letter) throw new Error('A pending verification is sealed with a key that is not configured')
+    return newCodeFor(owner, letter.destination)
   }
 
   function idempotencyName(application: Application, operation: string, key: string | undefined): string {
-    return keys.idempotency(application, vault.fingerprint([operation, key ?? '']))
+    return keys.idempotency(application, key === undefined ? 'none' : vault.fingerprint([operation, key]))
   }
 
-  async function askStart(request: StartRequest, tag: string): Promise<Reply> {
-    const { application, purpose, destination } = request
+  /** Everything a new verification is made of; the script takes it only when nothing speaks against a send. */
+  async function makeMaterial(
+    { application, purpose, destination }: StartRequest,
+    tag: string,
+  ): Promise<Material> {
     const owner = ownerOf(application, newVerificationId(), tag, purpose)
     const code = generateCode()
     const pending = policy.resendCode === 'new' ? await findPointer(application, tag, purpose) : undefined
-    const fingerprint = request.idempotencyKey
-      ? vault.fingerprint(['start', tag, purpose, request.channel, request.locale])
-      : ''
+    return [
+      vault.macCode(code, owner),
+      vault.seal({ destination, code }, owner),
+      owner.id,
+      ...(pending ? newCodeFor(pending, destination) : NO_NEW_CODE),
+    ]
+  }
+
+  async function askStart(request: StartRequest, tag: string, material: Material): Promise<Reply> {
+    const { application, purpose, channel, locale, idempotencyKey } = request
+    const [codeMac, sealed, newId, ...resend] = material
+    const fingerprint = idempotencyKey ? vault.fingerprint(['start', tag, purpose, channel, locale]) : ''
     return scripts.start(
       redis,
       [
         keys.pointer(application, tag, purpose),
-        owner.key,
-        owner.sendsKey,
-        owner.wrongKey,
-        owner.agenda,
-        idempotencyName(application, 'start', request.idempotencyKey),
+        `${keys.verifications(application)}${newId}`,
+        keys.sends(application, tag),
+        keys.wrongChecks(application, tag),
+        keys.agenda(application),
+        idempotencyName(application, 'start', idempotencyKey),
       ],
       [
         keys.verifications(application),
-        owner.id,
+        newId,
         tag,
-        maskDestination(destination),
-        vault.macCode(code, owner),
-        vault.seal({ destination, code }, owner),
+        maskDestination(request.destination),
+        codeMac,
+        sealed,
         purpose,
-        request.channel,
-        request.locale,
+        channel,
+        locale,
         fingerprint,
-        ...(pending ? newCodeFor(pending, destination) : NO_NEW_CODE),
+        ...resend,
       ],
     )
   }
@@ -161,9 +181,17 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     /** Refuses with: resend_cooldown, sends_exhausted, send_limit, check_limit, idempotency_mismatch. */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
-      for (let tries = 0; tries < MOVED_MAX; tries++) {
-        const reply = await askStart(request, tag)
-        if (reply[0] !== 'moved') return decodeStarted(reply)
+      const name = `${request.application} ${tag} ${request.purpose}`
+      // A number that was sent to a moment ago is most likely refused: the script is asked before a code is made.
+      let material = recent.isLikely(name) ? NO_MATERIAL : await makeMaterial(request, tag)
+      for (let tries = 0; tries < TRIES_MAX; tries++) {
+        const reply = await askStart(request, tag, material)
+        if (reply[0] !== 'make') {
+          const started = decodeStarted(reply)
+          recent.note(name, started)
+          return started
+        }
+        material = await makeMaterial(request, tag)
       }
       return refused('resend_cooldown', policy.resendWaitsMs[0])
     },

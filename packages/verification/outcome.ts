@@ -17,6 +17,7 @@ export type OutcomeReason =
   | 'connection_lost'
   | 'no_message_id'
   | 'worker_lost'
+  | 'key_unknown'
 
 /**
  * - `accepted`: the provider took the message and gave it an id. Not yet delivered.

@@ -1,7 +1,7 @@
 /** `npm run bench`: starts what it needs, measures in one run on one machine, prints ratios, ends what it started. */
 import { join } from 'node:path'
 import { bringRedis } from '#dev/redis.ts'
-import { connectForRequests } from '#runtime/redis.ts'
+import { connectForQueue } from '#runtime/redis.ts'
 import { benchDrain, benchIdle, benchSlowProvider } from './delivery.ts'
 import { printMachine } from './report.ts'
 import { type BenchContext, benchGrowth, benchMemory, benchRequests } from './requests.ts'
@@ -21,7 +21,7 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 async function main(names: readonly string[]): Promise<number> {
   const root = join(import.meta.dirname, '../..')
   const server = await bringRedis({ root, env: { ...process.env, REDIS_URL: undefined } })
-  const redis = connectForRequests(server.url, quiet)
+  const redis = connectForQueue(server.url, quiet)
   await new Promise<void>((resolve) => redis.once('ready', () => resolve()))
   const reached: boolean[] = []
   try {

@@ -56,7 +56,8 @@ export function createMaterial(redis: Redis, prefix: string) {
       const codes: KnownCode[] = []
       for (const id of ids) {
         const sealed = await redis.hget(keys.verification(APPLICATION, id), 'sealed')
-        if (sealed) codes.push({ id, code: vault.open(sealed, { application: APPLICATION, id }).code })
+        const letter = sealed ? vault.open(sealed, { application: APPLICATION, id }) : undefined
+        if (letter) codes.push({ id, code: letter.code })
       }
       return codes
     },

@@ -106,6 +106,7 @@ describe('where a Redis comes from', () => {
   test.for([
     ['Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64', false],
     ['Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64', true],
+    ['Valkey server v=7.2.5 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64', false],
     ['Valkey server v=8.0.1 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64', true],
     ['error while loading shared libraries: libjemalloc.so.2', false],
   ] as const)('%s is recent enough: %s', ([version, enough]) => {

@@ -1,7 +1,14 @@
 /** The ledger of a send, transition by transition, on a real Redis. docs/states.md draws what is shown here. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
-import { APPLICATION, freshDestination, startedOf, storeOn, wrongFor } from '#test/fixtures/store.ts'
+import {
+  APPLICATION,
+  freshDestination,
+  rotatedVault,
+  startedOf,
+  storeOn,
+  wrongFor,
+} from '#test/fixtures/store.ts'
 import type { Outcome, ReceiptState } from '#verification/outcome.ts'
 import type { Application } from '#verification/verification.ts'
 
@@ -102,6 +109,63 @@ describe('a claim', () => {
   })
 })
 
+describe('an older send', () => {
+  const send1 = async () => {
+    const ledger = await queued({ ...noWait, receiptWaitMs: 0, sweepAfterMs: 0 })
+    await ledger.claim()
+    return ledger
+  }
+
+  it('that was unknown is not submitted again once a newer one was ordered', async () => {
+    const ledger = await send1()
+    await ledger.record(unknown)
+    await ledger.verifications.resend(APPLICATION, ledger.id)
+    expect(await ledger.claim('second')).toEqual({ kind: 'closed', why: 'unknown' })
+  })
+
+  it('that comes back unsent after a newer one was ordered is superseded', async () => {
+    const ledger = await send1()
+    await ledger.verifications.resend(APPLICATION, ledger.id)
+    expect(await ledger.record(busy)).toEqual({ kind: 'recorded', state: 'superseded' })
+  })
+
+  it('is not named by the sweeper', async () => {
+    const ledger = await send1()
+    await ledger.record(unknown)
+    await ledger.verifications.resend(APPLICATION, ledger.id)
+    const swept: unknown[] = []
+    await expect
+      .poll(async () => {
+        swept.push(...(await ledger.deliveries.sweep(APPLICATION, 10)).sends)
+        return swept.length
+      })
+      .toBeGreaterThan(0)
+    expect(swept).toEqual([{ ...ledger.send, send: 2 }])
+  })
+
+  it('at rest leaves the newer one, still in hand, on the agenda of an ended verification', async () => {
+    const ledger = await send1()
+    await ledger.verifications.resend(APPLICATION, ledger.id)
+    await ledger.deliveries.claim({ ...ledger.send, send: 2 }, 'other')
+    await ledger.verifications.cancel(APPLICATION, ledger.id)
+    await ledger.record(accepted)
+    expect(await connection.redis.zscore(ledger.keys.agenda(APPLICATION), ledger.id)).not.toBeNull()
+  })
+})
+
+describe('a claim of a send sealed with a key this worker does not have', () => {
+  it('is unreadable, can be given back, and is read by a worker that has the key', async () => {
+    const ledger = await queued()
+    const newer = storeOn(connection.redis, {}, { prefix: ledger.prefix, vault: rotatedVault })
+    const { id } = await newer.start(freshDestination())
+    const send = { application: APPLICATION, verification: id, send: 1 }
+    expect(await ledger.deliveries.claim(send, 'old')).toEqual({ kind: 'unreadable', attempt: 1 })
+    const outcome: Outcome = { kind: 'busy', reason: 'key_unknown' }
+    await ledger.deliveries.record(send, { token: 'old', outcome, waitMs: 0 })
+    expect(await newer.deliveries.claim(send, 'new')).toMatchObject({ kind: 'claimed' })
+  })
+})
+
 describe('a claim of an unknown send', () => {
   it('is refused once the code was approved: its message did arrive', async () => {
     const ledger = await queued({ receiptWaitMs: 0 })
@@ -186,6 +250,16 @@ describe('an outcome', () => {
     expect(await ledger.state()).toBe('unknown')
     await ledger.claim('third')
     expect(await ledger.record(busy, 'third', 240_000)).toEqual({ kind: 'recorded', state: 'unknown' })
+  })
+
+  it('unknown and then rejected stays unknown: the first may have arrived', async () => {
+    const ledger = await queued({ receiptWaitMs: 0 })
+    await ledger.claim()
+    await ledger.record(unknown)
+    await ledger.claim('second')
+    expect(await ledger.record(rejected, 'second')).toEqual({ kind: 'recorded', state: 'unknown' })
+    await ledger.receipt('delivered')
+    expect(await ledger.state()).toBe('delivered')
   })
 
   it('unknown under UNKNOWN=stop ends there', async () => {
