@@ -91,7 +91,7 @@ function logRequest(log: Log): MiddlewareHandler<ApiEnv> {
 }
 
 /** Health checks come every few seconds and say nothing new. */
-function levelOf(c: Context): 'debug' | 'info' | 'warn' {
+function levelOf(c: Context<ApiEnv>): 'debug' | 'info' | 'warn' {
   if (c.res.status >= 500) return 'warn'
   return c.req.path === '/livez' || c.req.path === '/readyz' ? 'debug' : 'info'
 }
@@ -106,8 +106,7 @@ function refuseOtherMethods(app: App): void {
   for (const [path, allowed] of methods) {
     if (allowed.has('GET')) allowed.add('HEAD')
     app.all(path, (c) => {
-      c.header('Allow', [...allowed].join(', '))
-      return problem(c, 'method_not_allowed')
+      return problem(c, 'method_not_allowed', { headers: { Allow: [...allowed].join(', ') } })
     })
   }
 }

@@ -5,6 +5,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import * as v from 'valibot'
+import type { ApiEnv } from './context.ts'
 import { type FieldProblem, problem } from './problem.ts'
 
 const BODY_MAX_BYTES = 8 * 1024
@@ -20,7 +21,7 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;\s*charset=utf-8)?$
  * Refuses bodies over the limit. One that states its length is judged by it before a byte is read (Node's parser holds
  * the sender to it); one that does not is counted while it comes.
  */
-export function limitBody(): MiddlewareHandler {
+export function limitBody(): MiddlewareHandler<ApiEnv> {
   const counting = bodyLimit({ maxSize: BODY_MAX_BYTES, onError: (c) => problem(c, 'body_too_large') })
   return async (c, next) => {
     if (c.req.header('Transfer-Encoding') !== undefined) return counting(c, next)
@@ -29,19 +30,19 @@ export function limitBody(): MiddlewareHandler {
   }
 }
 
-export async function readJson<T>(c: Context, schema: Schema<T>): Promise<Body<T>> {
+export async function readJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
   if (!JSON_TYPE.test(c.req.header('Content-Type') ?? '')) return wrong(problem(c, 'unsupported_media_type'))
   const json = parseJson(await c.req.text())
   return json === undefined ? wrong(problem(c, 'malformed_json')) : check(c, schema, json.value)
 }
 
 /** The guide's routes take a form as browsers send it, or JSON. */
-export async function readFormOrJson<T>(c: Context, schema: Schema<T>): Promise<Body<T>> {
+export async function readFormOrJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
   if (!FORM_TYPE.test(c.req.header('Content-Type') ?? '')) return readJson(c, schema)
   return check(c, schema, fieldsOf(new URLSearchParams(await c.req.text())))
 }
 
-export function readQuery<T>(c: Context, schema: Schema<T>): Body<T> {
+export function readQuery<T>(c: Context<ApiEnv>, schema: Schema<T>): Body<T> {
   return check(c, schema, fieldsOf(new URL(c.req.url).searchParams))
 }
 
@@ -64,7 +65,7 @@ function parseJson(text: string): { value: unknown } | undefined {
   }
 }
 
-function check<T>(c: Context, schema: Schema<T>, input: unknown): Body<T> {
+function check<T>(c: Context<ApiEnv>, schema: Schema<T>, input: unknown): Body<T> {
   const parsed = v.safeParse(schema, input)
   if (parsed.success) return { kind: 'body', value: parsed.output }
   return wrong(problem(c, 'invalid_request', { errors: parsed.issues.map(fieldProblem) }))

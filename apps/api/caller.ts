@@ -33,8 +33,7 @@ export function requireCaller(apiKeys: readonly ApiKey[]): MiddlewareHandler<Api
   return async (c, next) => {
     const application = identify(c.req.header('Authorization'))
     if (!application) {
-      c.header('WWW-Authenticate', 'Bearer')
-      return problem(c, 'unauthorized')
+      return problem(c, 'unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } })
     }
     c.set('application', application)
     return await next()

@@ -10,6 +10,7 @@ import { readJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
 import { codeField, countryField, purposeField, toField } from './fields.ts'
+import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { problem, refusal } from './problem.ts'
 
@@ -63,5 +64,5 @@ export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
 function answer(c: Context<ApiEnv>, id: VerificationId, { verdict, checksLeft }: Checked): Response {
   c.set('verification', id)
   c.set('result', verdict)
-  return c.json({ verification: id, result: verdict, checks_left: checksLeft })
+  return answerJson(c, 200, { verification: id, result: verdict, checks_left: checksLeft })
 }

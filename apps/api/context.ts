@@ -6,6 +6,10 @@ export type ApiEnv = {
   Bindings: Partial<HttpBindings>
   Variables: {
     requestId: string
+    /** What every answer carries, the request's id included. */
+    headers: Readonly<Record<string, string>>
+    /** Set once an answer carries them. */
+    answered: boolean
     application: Application
     clientIp: string
     /** The verification the request was about, once known. */

@@ -199,7 +199,7 @@ function tell(
   return wantsPage(c) ? c.html(renderPage(page), status) : c.text(text, status)
 }
 
-function wantsPage(c: Context): boolean {
+function wantsPage(c: Context<ApiEnv>): boolean {
   return /\btext\/html\b/.test(c.req.header('Accept') ?? '')
 }
 
@@ -209,7 +209,7 @@ function withPlus(number: string): string {
 }
 
 /** The guide's own answer to a send that failed, for a fault of ours. */
-export function guideFault(c: Context, status: 500 | 503): Response | Promise<Response> {
+export function guideFault(c: Context<ApiEnv>, status: 500 | 503): Response | Promise<Response> {
   const sentence = 'The service cannot answer right now. Try again in a moment.'
   if (wantsPage(c)) return c.html(renderPage({ fault: sentence }), status)
   return c.req.path === '/request-auth'

@@ -2,7 +2,6 @@
  * The headers every answer carries (OWASP ASVS 5.0 §3.4, §14.3.2): nothing is cached, framed, sniffed or run. The
  * page's style is its only resource.
  */
-import { ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ApiEnv } from './context.ts'
 
@@ -30,19 +29,30 @@ function headersOf(production: boolean): Readonly<Record<string, string>> {
   }
 }
 
+/** Whatever answers, the headers are on it: from answerJson, or put there afterwards. */
 export function setHeaders(production: boolean): MiddlewareHandler<ApiEnv> {
-  const headers = Object.entries(headersOf(production))
+  const fixed = headersOf(production)
   return async (c, next) => {
-    const set = setterOf(c)
-    for (const [name, value] of headers) set(name, value)
-    set('X-Request-Id', c.get('requestId'))
+    c.set('headers', { ...fixed, 'X-Request-Id': c.get('requestId') })
     await next()
+    if (c.get('answered')) return
+    for (const [name, value] of Object.entries(c.get('headers'))) c.res.headers.set(name, value)
   }
 }
 
-/** Node's own response takes a header in a tenth of the time that a Headers object does, and there are nine a request. */
-function setterOf(c: Context<ApiEnv>): (name: string, value: string) => void {
-  const outgoing = c.env?.outgoing
-  if (outgoing instanceof ServerResponse) return (name, value) => outgoing.setHeader(name, value)
-  return (name, value) => c.header(name, value)
+/**
+ * A JSON answer with every header in one plain object: the server writes such an answer as it stands, where a Headers
+ * object filled one by one costs as much as the rest of the answer.
+ */
+export function answerJson(
+  c: Context<ApiEnv>,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  c.set('answered', true)
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { ...c.get('headers'), 'Content-Type': 'application/json', ...headers },
+  })
 }

@@ -1,11 +1,12 @@
 /** The Idempotency-Key header: what may stand in it. The store remembers what it meant. */
 import type { Context } from 'hono'
+import type { ApiEnv } from './context.ts'
 import { problem } from './problem.ts'
 
 const KEY_LONGEST = 255
 
 /** The key, if one was sent; a response when it is none that can be honoured. */
-export function readIdempotencyKey(c: Context): { idempotencyKey?: string } | Response {
+export function readIdempotencyKey(c: Context<ApiEnv>): { idempotencyKey?: string } | Response {
   const key = c.req.header('Idempotency-Key')
   if (key === undefined) return {}
   if (/^[!-~]{1,255}$/.test(key)) return { idempotencyKey: key }

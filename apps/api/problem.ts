@@ -3,8 +3,9 @@
  * (RFC 9457). `code` is stable; sentences may be improved at any time.
  */
 import type { Context } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { DestinationRefusal, Refused, VerificationRefusal } from '#verification/refusal.ts'
+import type { ApiEnv } from './context.ts'
+import { answerJson } from './headers.ts'
 
 type RequestProblem =
   | 'malformed_json'
@@ -20,7 +21,7 @@ type RequestProblem =
 
 export type ProblemCode = DestinationRefusal | VerificationRefusal | RequestProblem
 
-type Row = readonly [status: ContentfulStatusCode, title: string]
+type Row = readonly [status: number, title: string]
 
 export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   malformed_json: [400, 'The body is not valid JSON.'],
@@ -53,26 +54,29 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
 export type FieldProblem = { field: string; problem: string }
 
 export function problem(
-  c: Context,
+  c: Context<ApiEnv>,
   code: ProblemCode,
-  more: { retryAfterMs?: number; errors?: readonly FieldProblem[] } = {},
+  more: { retryAfterMs?: number; errors?: readonly FieldProblem[]; headers?: Record<string, string> } = {},
 ): Response {
   const [status, title] = PROBLEMS[code]
   c.set('refusal', code)
-  c.header('Content-Type', 'application/problem+json')
-  if (more.retryAfterMs !== undefined) c.header('Retry-After', retryAfter(more.retryAfterMs))
+  const wait = more.retryAfterMs === undefined ? undefined : retryAfter(more.retryAfterMs)
   const body = {
     type: `urn:sms-two-factor-auth:problem:${code}`,
     title,
     status,
     code,
-    ...(more.retryAfterMs === undefined ? {} : { retry_after: Number(retryAfter(more.retryAfterMs)) }),
-    ...(more.errors === undefined ? {} : { errors: more.errors }),
+    retry_after: wait === undefined ? undefined : Number(wait),
+    errors: more.errors,
   }
-  return c.body(JSON.stringify(body), status)
+  return answerJson(c, status, body, {
+    'Content-Type': 'application/problem+json',
+    ...(wait === undefined ? {} : { 'Retry-After': wait }),
+    ...more.headers,
+  })
 }
 
-export function refusal(c: Context, { refusal: code, retryAfterMs }: Refused): Response {
+export function refusal(c: Context<ApiEnv>, { refusal: code, retryAfterMs }: Refused): Response {
   return problem(c, code, retryAfterMs === undefined ? {} : { retryAfterMs })
 }
 

@@ -15,6 +15,7 @@ import { readJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
 import { channelField, clientIpField, countryField, localeField, purposeField, toField } from './fields.ts'
+import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { refusal } from './problem.ts'
 
@@ -52,8 +53,8 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     if (started.kind === 'refused') return refusal(c, started)
     handOver(application, started)
     c.set('verification', started.id)
-    c.header('Location', `/v1/verifications/${started.id}`)
-    return c.json(startedAnswer(started, destination, purpose), 202)
+    const location = `/v1/verifications/${started.id}`
+    return answerJson(c, 202, startedAnswer(started, destination, purpose), { Location: location })
   })
 
   app.get('/:id', async (c) => {
@@ -61,7 +62,7 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     const view = id && (await verifications.read(c.get('application'), id))
     if (!view) return refusal(c, refused('unknown_verification'))
     c.set('verification', view.id)
-    return c.json(verificationAnswer(view))
+    return answerJson(c, 200, verificationAnswer(view))
   })
 
   app.post('/:id/sends', async (c) => {
@@ -72,7 +73,7 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     handOver(application, sentAgain)
     c.set('verification', sentAgain.id)
     const view = await verifications.read(application, sentAgain.id)
-    return view ? c.json(verificationAnswer(view), 202) : refusal(c, refused('unknown_verification'))
+    return view ? answerJson(c, 202, verificationAnswer(view)) : refusal(c, refused('unknown_verification'))
   })
 
   app.delete('/:id', async (c) => {

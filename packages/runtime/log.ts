@@ -42,6 +42,6 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export function createLog(options: { program: string; level: LogLevel }): Log {
   // Lines are written while the next ones are made; what is left is written when the process exits.
-  const destination = pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 100 })
+  const destination = pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 100 })
   return pino({ level: options.level, base: { program: options.program } }, destination)
 }

@@ -1,0 +1,201 @@
+/** The API's configuration: defaults, every mistake by name and all at once, never a value, and what production asks. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { readConfig } from '#api/config.ts'
+import { DEFAULT_POLICY } from '#verification/policy.ts'
+
+const keyOf = (bytes: number) =>
+  Buffer.from(Array.from({ length: bytes }, (_, index) => index * 7)).toString('base64')
+const SECRET = keyOf(32)
+const API_KEY = `shop:${'k'.repeat(32)}`
+const PRODUCTION = {
+  NODE_ENV: 'production',
+  REDIS_URL: 'redis://redis:6379',
+  CODE_KEYS: `k1:${SECRET}`,
+  DESTINATION_KEY: SECRET,
+  API_KEYS: API_KEY,
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'sms-2fa-config-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function fileWith(text: string): string {
+  const file = join(folder, `secret-${Math.random()}`)
+  writeFileSync(file, text)
+  return file
+}
+
+const namesOf = (problems: readonly string[]) => problems.map((problem) => problem.split(':')[0])
+
+it('an empty environment is a working API on 127.0.0.1:3000, open, with the form and without the Python routes', () => {
+  const { config, problems } = readConfig({})
+  expect(problems).toEqual([])
+  expect(config).toMatchObject({
+    production: false,
+    host: '127.0.0.1',
+    port: 3000,
+    redisUrl: 'redis://127.0.0.1:6379',
+    redisPrefix: '2fa',
+    logLevel: 'info',
+    apiKeys: [],
+    publicForm: true,
+    pythonRoutes: false,
+    regions: new Set(['US', 'CA']),
+    country: 'US',
+    trustedProxies: [],
+    policy: DEFAULT_POLICY,
+    shutdownDeadlineMs: 12_000,
+  })
+})
+
+it('a variable that is set to nothing is not set', () => {
+  expect(readConfig({ PORT: '', API_KEYS: '', REDIS_URL: '' }).problems).toEqual([])
+})
+
+describe('a mistake is said by its name and never by its value:', () => {
+  it.each([
+    ['PORT', ['-1', '65536', '3000.5', '0x10', 'marker', ' 80']],
+    ['REDIS_URL', ['http://marker:6379', 'marker', '127.0.0.1:6379']],
+    ['REDIS_PREFIX', ['a'.repeat(21), 'UPPER', 'a:b', '{a}']],
+    ['LOG_LEVEL', ['trace', 'INFO', 'marker']],
+    [
+      'API_KEYS',
+      [
+        'marker',
+        `shop:${'k'.repeat(31)}`,
+        `Shop:${'k'.repeat(32)}`,
+        `${API_KEY},`,
+        `:${'k'.repeat(32)}`,
+        `form:${'k'.repeat(32)}`,
+      ],
+    ],
+    ['CODE_KEYS', ['marker', `toolong:${SECRET}`, SECRET, 'k1:c2hvcnQ=', `k1:${'A'.repeat(43)}=`]],
+    [
+      'DESTINATION_KEY',
+      ['marker', 'c2hvcnQ=', Buffer.alloc(32, 'ab').toString('base64'), keyOf(31), keyOf(33)],
+    ],
+    ['CODE_TTL_SECONDS', ['119', '601', '0', '1e2', 'marker']],
+    ['CHECKS_MAX', ['0', '11', 'marker']],
+    ['RESEND_CODE', ['Same', 'marker']],
+    ['UNKNOWN', ['retry', 'marker']],
+    ['PUBLIC_FORM', ['true', '1', 'ON', 'marker']],
+    ['GUIDE_PYTHON_ROUTES', ['yes', 'marker']],
+    [
+      'TRUSTED_PROXIES',
+      ['marker', '10.0.0.0/33', '10.0.0', '10.0.0.0/', '10.0.0.0/8/8', '::1/129', 'localhost'],
+    ],
+    ['ALLOWED_REGIONS', ['us', 'USA', 'US,', 'US;CA', 'marker']],
+    ['SHUTDOWN_DEADLINE_SECONDS', ['0', '301', 'marker']],
+  ])('%s', (name, values) => {
+    for (const value of values) {
+      const { problems } = readConfig({ [name]: value })
+      expect({ value, names: namesOf(problems) }).toEqual({ value, names: [name] })
+      const said = problems.join('\n').slice(name.length)
+      expect(said).not.toMatch(/marker|kkkk|c2hvcnQ/)
+      expect(said).not.toContain(SECRET)
+    }
+  })
+})
+
+it('at the edges of its ranges a value is taken', () => {
+  for (const good of [
+    { PORT: '0' },
+    { PORT: '65535' },
+    { CODE_TTL_SECONDS: '120' },
+    { CODE_TTL_SECONDS: '600' },
+    { CHECKS_MAX: '1' },
+    { CHECKS_MAX: '10' },
+    { SHUTDOWN_DEADLINE_SECONDS: '1' },
+    { SHUTDOWN_DEADLINE_SECONDS: '300' },
+    { TRUSTED_PROXIES: '10.0.0.0/8, ::1,fd00::/8,192.0.2.1/32' },
+    { REDIS_URL: 'rediss://user:secret@redis:6380/2' },
+  ]) {
+    expect(readConfig(good).problems).toEqual([])
+  }
+})
+
+it('all mistakes are said at once', () => {
+  const { problems } = readConfig({
+    PORT: 'x',
+    CHECKS_MAX: '99',
+    PUBLIC_FORM: 'maybe',
+    CODE_KEYS: 'x',
+    LOG_LEVEL: 'x',
+  })
+  expect(new Set(namesOf(problems))).toEqual(
+    new Set(['PORT', 'CHECKS_MAX', 'PUBLIC_FORM', 'CODE_KEYS', 'LOG_LEVEL']),
+  )
+})
+
+it('two code keys of one name are a mistake', () => {
+  expect(namesOf(readConfig({ CODE_KEYS: `k1:${SECRET},k1:${SECRET}` }).problems)).toEqual(['CODE_KEYS'])
+})
+
+describe('production', () => {
+  it('starts with everything set, and with the form off', () => {
+    const { config, problems } = readConfig(PRODUCTION)
+    expect(problems).toEqual([])
+    expect(config).toMatchObject({ production: true, publicForm: false, apiKeys: [{ application: 'shop' }] })
+  })
+
+  it.each(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'API_KEYS'])('does not start without %s', (name) => {
+    const { problems } = readConfig({ ...PRODUCTION, [name]: undefined })
+    expect(problems).toEqual([`${name}: must be set when NODE_ENV=production`])
+  })
+
+  it('says everything that is missing at once', () => {
+    expect(new Set(namesOf(readConfig({ NODE_ENV: 'production' }).problems))).toEqual(
+      new Set(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'API_KEYS']),
+    )
+  })
+
+  it('takes every secret from a file', () => {
+    const { config, problems } = readConfig({
+      NODE_ENV: 'production',
+      REDIS_URL_FILE: fileWith('redis://redis:6379\n'),
+      CODE_KEYS_FILE: fileWith(`k2:${SECRET},k1:${SECRET}\n`),
+      DESTINATION_KEY_FILE: fileWith(`${SECRET}\n`),
+      API_KEYS_FILE: fileWith(`${API_KEY}\n`),
+    })
+    expect(problems).toEqual([])
+    expect(config.codeKeys.map(({ id }) => id)).toEqual(['k2', 'k1'])
+    expect(config.redisUrl).toBe('redis://redis:6379')
+  })
+})
+
+describe('a secret’s file', () => {
+  it('that is not there is said by the variable’s name, not by its path', () => {
+    const { problems } = readConfig({ API_KEYS_FILE: '/nowhere/marker' })
+    expect(problems).toEqual(['API_KEYS_FILE: the file it names cannot be read'])
+  })
+
+  it('beside the variable itself is a mistake', () => {
+    const { problems } = readConfig({ API_KEYS: API_KEY, API_KEYS_FILE: fileWith(API_KEY) })
+    expect(problems).toEqual(['API_KEYS: set either API_KEYS or API_KEYS_FILE, not both'])
+  })
+
+  it.each(['API_KEYS', 'CODE_KEYS', 'DESTINATION_KEY', 'REDIS_URL'])(
+    'that is empty is a mistake: %s',
+    (name) => {
+      expect(namesOf(readConfig({ [`${name}_FILE`]: fileWith('\n') }).problems)).toEqual([name])
+    },
+  )
+})
+
+describe('the regions codes are sent to', () => {
+  it.each([
+    [{ SIGNALWIRE_NUMBER: '+12025550199' }, ['US', 'CA'], 'US'],
+    [{ SIGNALWIRE_NUMBER: '+14162345678' }, ['CA', 'US'], 'CA'],
+    [{ SIGNALWIRE_NUMBER: '+447400123456' }, ['GB'], 'GB'],
+    [{ SIGNALWIRE_NUMBER: '12345' }, ['US', 'CA'], 'US'],
+    [{ ALLOWED_REGIONS: 'DE, FR' }, ['DE', 'FR'], 'US'],
+    [{ SIGNALWIRE_NUMBER: '+447400123456', ALLOWED_REGIONS: 'IE' }, ['IE'], 'GB'],
+  ])('%j are %j, and a number without plus is of %s', (env, regions, country) => {
+    const { config, problems } = readConfig(env)
+    expect(problems).toEqual([])
+    expect([...config.regions]).toEqual(regions)
+    expect(config.country).toBe(country)
+  })
+})

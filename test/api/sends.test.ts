@@ -1,0 +1,76 @@
+/** Another send of a pending verification, by its id or by starting again: what it answers and what refuses it. */
+import { describe, expect, it } from 'vitest'
+import { useRedis } from '#test/fixtures/redis.ts'
+import { apiOn, expectProblem, jsonOf } from './api.ts'
+
+const connection = useRedis()
+const START = '/v1/verifications'
+
+describe('a resend', () => {
+  it('by id answers 202 with a second send and the same end', async () => {
+    const api = apiOn(connection.redis, { policy: { resendWaitsMs: [0, 60_000] } })
+    const { id, answer } = await api.start()
+    const body = await jsonOf(await api.send('POST', `${START}/${id}/sends`), 202)
+    expect(Object.keys(body)).toEqual([...Object.keys(answer), 'sends'])
+    expect(body).toMatchObject({
+      id,
+      delivery: { status: 'queued', send: 2 },
+      expires_at: answer.expires_at,
+      sends_left: 1,
+      sends: [
+        { send: 1, status: 'superseded' },
+        { send: 2, status: 'queued' },
+      ],
+    })
+    expect(api.enqueued.map(({ send }) => send)).toEqual([1, 2])
+  })
+
+  it('by starting again is the same verification, not a new one', async () => {
+    const api = apiOn(connection.redis, { policy: { resendWaitsMs: [0, 60_000] } })
+    const { id, to, answer } = await api.start()
+    const again = await jsonOf(await api.post(START, { to }), 202)
+    expect(again).toMatchObject({ id, expires_at: answer.expires_at, delivery: { send: 2 }, sends_left: 1 })
+    expect(Object.keys(again)).toEqual(Object.keys(answer))
+  })
+})
+
+type Again = { name: string; policy: object; status: number; code: string; wait?: [number, number] }
+
+describe.each<Again>([
+  { name: 'in the cooldown', policy: {}, status: 429, code: 'resend_cooldown', wait: [29, 30] },
+  {
+    name: 'after all its sends',
+    policy: { resendWaitsMs: [] },
+    status: 429,
+    code: 'sends_exhausted',
+    wait: [239, 240],
+  },
+  {
+    name: 'of a number that had its sends',
+    policy: { resendWaitsMs: [0], sendLimits: [{ max: 1, windowMs: 600_000 }] },
+    status: 429,
+    code: 'send_limit',
+    wait: [599, 600],
+  },
+])('another send $name', ({ policy, status, code, wait: [least, most] = [0, 0] }) => {
+  it.each([['by id'], ['by number']])(`is refused with ${status} ${code} and a wait, %s`, async (by) => {
+    const api = apiOn(connection.redis, { policy })
+    const { id, to } = await api.start()
+    const response =
+      by === 'by id' ? await api.send('POST', `${START}/${id}/sends`) : await api.post(START, { to })
+    const { retry_after } = await expectProblem(response, status, code)
+    expect(retry_after).toBeGreaterThanOrEqual(least)
+    expect(retry_after).toBeLessThanOrEqual(most)
+    expect(response.headers.get('Retry-After')).toBe(String(retry_after))
+    expect(api.enqueued).toHaveLength(1)
+  })
+})
+
+it('a resend of a code with too little life left is 409; a start replaces it instead', async () => {
+  const api = apiOn(connection.redis, { policy: { codeTtlMs: 60_000, sendReserveMs: 60_000 } })
+  const { id, to } = await api.start()
+  const response = await api.send('POST', `${START}/${id}/sends`)
+  await expectProblem(response, 409, 'too_late_to_send')
+  expect(response.headers.get('Retry-After')).toBeNull()
+  expect((await jsonOf(await api.post(START, { to }), 202)).id).not.toBe(id)
+})
