@@ -17,7 +17,7 @@ import type { ApiConfig } from './config.ts'
 import type { ApiEnv } from './context.ts'
 import { createReadDestination } from './destinations.ts'
 import { guideFault, guideRoutes } from './guide.ts'
-import { setHeaders } from './headers.ts'
+import { completeHeaders, headersOf } from './headers.ts'
 import { healthRoutes, type Readiness } from './health.ts'
 import { OPENAPI } from './openapi.ts'
 import { problem } from './problem.ts'
@@ -42,7 +42,7 @@ export function createApp(deps: AppDeps): App {
   const { config } = deps
   const parts = { ...deps, ...config, readDestination: createReadDestination(config.regions) }
   const app = new Hono<ApiEnv>()
-  app.use(identifyRequest(config), logRequest(deps.log), setHeaders(config.production), limitBody())
+  app.use(aroundRequest(deps), limitBody())
 
   app.route('/', healthRoutes(deps.readiness))
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
@@ -57,28 +57,28 @@ export function createApp(deps: AppDeps): App {
   return app
 }
 
-function identifyRequest({ trustedProxies }: AppConfig): MiddlewareHandler<ApiEnv> {
-  const clientIp = createClientIp(trustedProxies)
-  return async (c, next) => {
-    c.set('requestId', randomUUID())
-    c.set('clientIp', clientIp(c.env?.incoming?.socket.remoteAddress ?? '', c.req.header('X-Forwarded-For')))
-    await next()
-  }
-}
-
-/** One line a request, whatever came of it. The path is the route's pattern: a caller may write anything into a path. */
-function logRequest(log: Log): MiddlewareHandler<ApiEnv> {
+/**
+ * Names a request, sees to the headers of its answer, and writes its one log line, whatever came of it. The path in the
+ * line is the route's pattern: a caller may write anything into a path.
+ */
+function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
+  const clientIp = createClientIp(config.trustedProxies)
+  const fixed = headersOf(config.production)
   return async (c, next) => {
     const startedAt = performance.now()
+    const requestId = randomUUID()
+    c.set('requestId', requestId)
+    c.set('headers', { ...fixed, 'X-Request-Id': requestId })
     await next()
+    completeHeaders(c)
     log[levelOf(c)](
       {
-        request_id: c.get('requestId'),
+        request_id: requestId,
         method: c.req.method,
         route: routePath(c, -1),
         status: c.res.status,
         duration_ms: Math.round((performance.now() - startedAt) * 10) / 10,
-        client_ip: c.get('clientIp'),
+        client_ip: clientIp(c.env?.incoming?.socket.remoteAddress ?? '', c.req.header('X-Forwarded-For')),
         application: c.get('application'),
         verification: c.get('verification'),
         destination: c.get('destination'),

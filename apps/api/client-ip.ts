@@ -15,6 +15,7 @@ export function createClientIp(trustedProxies: readonly string[]) {
 
   return (socketAddress: string, forwardedFor: string | undefined): string => {
     let client = plain(socketAddress)
+    if (trustedProxies.length === 0) return client
     const hops = (forwardedFor ?? '').split(',').map((hop) => plain(hop.trim()))
     while (isTrusted(client)) {
       const hop = hops.pop()

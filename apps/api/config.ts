@@ -10,7 +10,7 @@ import {
   type Reader,
   toggle,
 } from '#runtime/env.ts'
-import { readSettings, requireInProduction, type Settings } from '#runtime/settings.ts'
+import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
 import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
 import { type Application, parseApplication } from '#verification/verification.ts'
 
@@ -80,11 +80,14 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
     ...readRegions(reader),
   }
+  if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {
+    reader.problem('API_KEYS', 'the same key stands there twice')
+  }
   return { config, problems: reader.problems }
 }
 
 function readRegions(reader: Reader): Pick<ApiConfig, 'regions' | 'country'> {
-  const sender = reader.value('SIGNALWIRE_NUMBER', anyText, '')
+  const sender = reader.value('SIGNALWIRE_NUMBER', senderNumber, '')
   const country = regionOf(sender) ?? DEFAULT_COUNTRY
   const regions = reader.value('ALLOWED_REGIONS', listOf(region), [...(SHARED_REGIONS[country] ?? [country])])
   return { regions: new Set(regions), country }

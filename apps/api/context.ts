@@ -8,10 +8,9 @@ export type ApiEnv = {
     requestId: string
     /** What every answer carries, the request's id included. */
     headers: Readonly<Record<string, string>>
-    /** Set once an answer carries them. */
-    answered: boolean
+    /** The last answer that was made with them. */
+    answer: Response
     application: Application
-    clientIp: string
     /** The verification the request was about, once known. */
     verification: string
     /** The code of the refusal, when it was refused. */

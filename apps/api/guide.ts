@@ -17,9 +17,11 @@ import type { ReadDestination } from './destinations.ts'
 import { codeField, toField } from './fields.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
 import { retryAfter } from './problem.ts'
+import { sentenceOf, VERDICT_SENTENCES } from './sentences.ts'
 
-const requestFields = v.object({ number: toField })
-const checkFields = v.object({ number: toField, auth_code: codeField })
+/** What is missing is told beside its field, as what is wrong is. */
+const requestFields = v.object({ number: v.optional(toField, '') })
+const checkFields = v.object({ number: v.optional(toField, ''), auth_code: v.optional(codeField, '') })
 
 export type GuideRoutes = {
   verifications: Verifications
@@ -41,6 +43,7 @@ export function guideRoutes(deps: GuideRoutes) {
   app.get('/style.css', (c) => c.body(STYLE, 200, { 'Content-Type': 'text/css; charset=utf-8' }))
 
   app.post('/request-auth', async (c) => {
+    if (deps.pythonRoutes && c.req.query('number') !== undefined) return requestByQuery(c)
     const body = await readFormOrJson(c, requestFields)
     if (body.kind === 'problem') return rejectBody(c, body.response, invalidNumber({}))
     return tell(c, await requestAuth(c, body.value.number))
@@ -54,17 +57,20 @@ export function guideRoutes(deps: GuideRoutes) {
   })
 
   if (deps.pythonRoutes) {
-    app.get('/request-auth', async (c) => {
-      const query = readQuery(c, requestFields)
-      if (query.kind === 'problem') return c.text('400', 400)
-      return c.text(String((await requestAuth(c, withPlus(query.value.number))).status))
-    })
+    app.get('/request-auth', requestByQuery)
     app.get('/validate-auth', async (c) => {
       const query = readQuery(c, checkFields)
       if (query.kind === 'problem') return c.text('403')
       const answer = await validateAuth(c, withPlus(query.value.number), query.value.auth_code)
       return c.text(answer.status === 200 ? '200' : '403')
     })
+  }
+
+  async function requestByQuery(c: Context<ApiEnv>): Promise<Response> {
+    const query = readQuery(c, requestFields)
+    if (query.kind === 'problem') return c.text('400', 400)
+    const { status } = await requestAuth(c, withPlus(query.value.number))
+    return c.text(String(status), status)
   }
 
   function parse(c: Context<ApiEnv>, number: string): Destination | Refused {
@@ -98,7 +104,8 @@ export function guideRoutes(deps: GuideRoutes) {
       return forbidden({ number, checkNumberError: sentenceOf(destination) })
     }
     const code = parseCode(typed)
-    if (!code) return forbidden({ number, codeError: 'A code is 6 digits.' })
+    if (!code)
+      return forbidden({ number, codeError: typed === '' ? 'Type the code.' : 'A code is 6 digits.' })
     const checked = await deps.verifications.checkDestination({
       application: FORM_APPLICATION,
       destination,
@@ -116,43 +123,6 @@ export function guideRoutes(deps: GuideRoutes) {
   }
 
   return app
-}
-
-const VERDICT_SENTENCES = {
-  wrong: (left: number) =>
-    left === 0
-      ? 'That code is not right, and it was the last try. Ask for a new code.'
-      : `That code is not right. ${left} ${left === 1 ? 'try' : 'tries'} left.`,
-  expired: () => 'That code has expired. Ask for a new one.',
-  exhausted: () => 'Too many wrong codes. Ask for a new code.',
-  canceled: () => 'That code is no longer valid. Ask for a new one.',
-  already_used: () => 'That code has been used already. Ask for a new one.',
-} as const
-
-const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
-  short_number: 'That number is too short. Type the whole number with its country code.',
-  premium_number: 'Codes are not sent to premium-rate numbers.',
-  toll_free_number: 'Codes are not sent to toll-free numbers.',
-  landline_number: 'That is a landline, which cannot receive an SMS.',
-  unsupported_number_type: 'That kind of number cannot receive a code.',
-  region_not_allowed: 'Codes are not sent to numbers of that country.',
-  resend_cooldown: 'A code was sent a moment ago.',
-  sends_exhausted: 'That was the last code for now.',
-  send_limit: 'This number was sent too many codes.',
-  check_limit: 'Too many wrong codes were tried for this number.',
-  unknown_verification: 'There is no code for this number. Ask for one first.',
-}
-
-function sentenceOf({ refusal, retryAfterMs }: Refused): string {
-  const sentence = REFUSAL_SENTENCES[refusal] ?? 'That is not a valid phone number.'
-  return retryAfterMs === undefined ? sentence : `${sentence} Try again in ${waitText(retryAfterMs)}.`
-}
-
-function waitText(ms: number): string {
-  const seconds = Number(retryAfter(ms))
-  if (seconds < 90) return `${seconds} seconds`
-  const minutes = Math.ceil(seconds / 60)
-  return minutes < 90 ? `${minutes} minutes` : `${Math.ceil(minutes / 60)} hours`
 }
 
 function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {

@@ -2,7 +2,7 @@
  * The headers every answer carries (OWASP ASVS 5.0 §3.4, §14.3.2): nothing is cached, framed, sniffed or run. The
  * page's style is its only resource.
  */
-import type { Context, MiddlewareHandler } from 'hono'
+import type { Context } from 'hono'
 import type { ApiEnv } from './context.ts'
 
 const YEAR_S = 31_536_000
@@ -16,7 +16,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-function headersOf(production: boolean): Readonly<Record<string, string>> {
+export function headersOf(production: boolean): Readonly<Record<string, string>> {
   return {
     'Cache-Control': 'no-store',
     'Content-Security-Policy': POLICY,
@@ -29,15 +29,10 @@ function headersOf(production: boolean): Readonly<Record<string, string>> {
   }
 }
 
-/** Whatever answers, the headers are on it: from answerJson, or put there afterwards. */
-export function setHeaders(production: boolean): MiddlewareHandler<ApiEnv> {
-  const fixed = headersOf(production)
-  return async (c, next) => {
-    c.set('headers', { ...fixed, 'X-Request-Id': c.get('requestId') })
-    await next()
-    if (c.get('answered')) return
-    for (const [name, value] of Object.entries(c.get('headers'))) c.res.headers.set(name, value)
-  }
+/** Puts the headers on an answer that was not made by answerJson. */
+export function completeHeaders(c: Context<ApiEnv>): void {
+  if (c.res === c.get('answer')) return
+  for (const [name, value] of Object.entries(c.get('headers'))) c.res.headers.set(name, value)
 }
 
 /**
@@ -50,9 +45,10 @@ export function answerJson(
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  c.set('answered', true)
-  return new Response(JSON.stringify(body), {
+  const answer = new Response(JSON.stringify(body), {
     status,
     headers: { ...c.get('headers'), 'Content-Type': 'application/json', ...headers },
   })
+  c.set('answer', answer)
+  return answer
 }

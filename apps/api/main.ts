@@ -4,7 +4,7 @@ import { createDeliveryQueue } from '#queue/delivery-queue.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
 import { createLog } from '#runtime/log.ts'
-import { connectForRequests, faultName, watchRedis } from '#runtime/redis.ts'
+import { connectForQueue, connectForRequests, faultName, watchRedis } from '#runtime/redis.ts'
 import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
@@ -26,13 +26,15 @@ if (problems.length > 0) refuseToStart('api', problems)
 
 const log = createLog({ program: 'api', level: config.logLevel })
 const redis = connectForRequests(config.redisUrl, log)
+// Not shared with the queue: BullMQ's scripts on a connection make every pipeline on it dearer by a fifth of a request.
+const queueRedis = connectForQueue(config.redisUrl, log)
 const parts = {
   redis,
   keys: createKeys(config.redisPrefix),
   policy: config.policy,
   vault: createVault(config),
 }
-const queue = createDeliveryQueue({ connection: redis, prefix: config.redisPrefix })
+const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const watch = watchRedis(redis, { production: config.production, log })
 const deliveries = createDeliveries(parts)
 let stopping = false
@@ -89,6 +91,7 @@ onShutdown({
     const finished = await within(config.shutdownDeadlineMs, server.close())
     await within(1_000, queue.close())
     redis.disconnect()
+    queueRedis.disconnect()
     return finished
   },
 })

@@ -1,6 +1,6 @@
 /** The worker's configuration: the environment read once, or the list of everything wrong with it. */
 import { anyText, createReader, type Environment, integer, type Kind, url } from '#runtime/env.ts'
-import { readSettings, requireInProduction, type Settings } from '#runtime/settings.ts'
+import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
 import { BRAND_LONGEST, isBrand } from '#verification/message.ts'
 
 export type SignalWire = {
@@ -20,11 +20,6 @@ export type WorkerConfig = Settings & {
   sender: string
   signalwire: SignalWire
   production: boolean
-}
-
-const sender: Kind<string> = {
-  expected: 'an E.164 number such as +12025550100, or a short code of 5 or 6 digits',
-  parse: (text) => (/^(\+[1-9][0-9]{6,14}|[0-9]{5,6})$/.test(text) ? text : undefined),
 }
 
 const brand: Kind<string> = {
@@ -54,7 +49,7 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
     port: reader.value('WORKER_PORT', integer(0, 65_535), 3002),
     concurrency: reader.value('WORKER_CONCURRENCY', integer(1, 1_000), 50),
     brand: reader.value('BRAND_NAME', brand, 'verification'),
-    sender: reader.value('SIGNALWIRE_NUMBER', sender, SANDBOX_SENDER),
+    sender: reader.value('SIGNALWIRE_NUMBER', senderNumber, SANDBOX_SENDER),
     signalwire: readSignalWire(reader),
   }
   return { config, problems: reader.problems }

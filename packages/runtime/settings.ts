@@ -23,12 +23,13 @@ const SECOND = 1_000
 
 /** Public by design: so that the programs start beside each other on a laptop. Production refuses them. */
 const developmentKey = (use: string) => createHash('sha256').update(`development only: ${use}`).digest()
+const DEVELOPMENT = { code: developmentKey('code'), destination: developmentKey('destination') }
 
 const key: Kind<Buffer> = {
   expected: `${KEY_BYTES} random bytes in base64 (openssl rand -base64 32)`,
   parse(text) {
-    const bytes = Buffer.from(text, 'base64')
-    return bytes.length === KEY_BYTES && !isWeak(bytes) ? bytes : undefined
+    const bytes = /^[A-Za-z0-9+/]{43}=$/.test(text) ? Buffer.from(text, 'base64') : undefined
+    return bytes?.length === KEY_BYTES && !isWeak(bytes) ? bytes : undefined
   },
 }
 
@@ -55,11 +56,15 @@ export function readSettings(reader: Reader): Settings {
   const codeKeys = reader.secret('CODE_KEYS', listOf(namedKey), [
     { id: 'dev', secret: developmentKey('code') },
   ])
-  const destinationKey = reader.secret('DESTINATION_KEY', key, developmentKey('destination'))
+  const destinationKey = reader.secret('DESTINATION_KEY', key, DEVELOPMENT.destination)
   if (new Set(codeKeys.map(({ id }) => id)).size < codeKeys.length) {
     reader.problem('CODE_KEYS', 'two keys have the same name')
   }
-  if (reader.production) requireInProduction(reader, ['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY'])
+  if (reader.production) {
+    requireInProduction(reader, ['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY'])
+    if (codeKeys.some(({ secret }) => secret.equals(DEVELOPMENT.code))) refusePublicKey(reader, 'CODE_KEYS')
+    if (destinationKey.equals(DEVELOPMENT.destination)) refusePublicKey(reader, 'DESTINATION_KEY')
+  }
   return {
     redisUrl: reader.secret('REDIS_URL', url('redis:', 'rediss:'), 'redis://127.0.0.1:6379'),
     redisPrefix: reader.value('REDIS_PREFIX', prefix, '2fa'),
@@ -69,6 +74,17 @@ export function readSettings(reader: Reader): Settings {
     policy: readPolicy(reader),
     shutdownDeadlineMs: reader.value('SHUTDOWN_DEADLINE_SECONDS', integer(1, 300), 12) * SECOND,
   }
+}
+
+/** A key that is missing falls back to the development key, and is named once, as missing. */
+function refusePublicKey(reader: Reader, name: string): void {
+  if (reader.has(name)) reader.problem(name, 'is the development key, which everybody knows')
+}
+
+/** A number messages come from. */
+export const senderNumber: Kind<string> = {
+  expected: 'an E.164 number such as +12025550199, or a short code of 5 or 6 digits',
+  parse: (text) => (/^(\+[1-9][0-9]{6,14}|[0-9]{5,6})$/.test(text) ? text : undefined),
 }
 
 export function requireInProduction(reader: Reader, names: readonly string[]): void {

@@ -12,6 +12,10 @@ export class StoreFault extends Error {
   override name = 'StoreFault'
 }
 
+class ScriptMistake extends Error {
+  override name = 'ScriptMistake'
+}
+
 /** The strings and integers a script replied with, in order. */
 export type Reply = (string | number)[]
 
@@ -55,33 +59,31 @@ export function loadScript(name: string, policy: Policy): Script {
   const text = luaPolicy(policy) + readLua(name)
   const sha = createHash('sha1').update(text).digest('hex')
   return async (redis, keys, args) => {
-    const reply = await ask(() => evaluate(redis, { text, sha, keys, args }))
-    return decodeReply(reply, name)
+    try {
+      return decodeReply(await redis.evalsha(sha, keys.length, ...keys, ...args), name)
+    } catch (error) {
+      // Redis forgets scripts when it restarts; NOSCRIPT says that nothing ran.
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw faultOf(error)
+      return decodeReply(await ask(() => redis.eval(text, keys.length, ...keys, ...args)), name)
+    }
   }
 }
 
-async function evaluate(
-  redis: Redis,
-  call: { text: string; sha: string; keys: readonly string[]; args: readonly (string | number)[] },
-): Promise<unknown> {
-  try {
-    return await redis.evalsha(call.sha, call.keys.length, ...call.keys, ...call.args)
-  } catch (error) {
-    // Redis forgets scripts when it restarts; NOSCRIPT says that nothing ran.
-    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-    return redis.eval(call.text, call.keys.length, ...call.keys, ...call.args)
-  }
-}
-
-/** Turns every way Redis fails into a StoreFault; a mistake inside a script stays what it is. */
+/** Turns every way Redis fails into a StoreFault. */
 export async function ask<T>(command: () => Promise<T>): Promise<T> {
   try {
     return await command()
   } catch (error) {
-    if (error instanceof Error && /user_script|Error running script|Error compiling/.test(error.message))
-      throw error
-    throw new StoreFault('Redis did not answer as it should', { cause: error })
+    throw faultOf(error)
   }
+}
+
+/** A mistake inside a script, or in what it replied, stays what it is. */
+function faultOf(error: unknown): unknown {
+  if (error instanceof ScriptMistake) return error
+  if (error instanceof Error && /user_script|Error running script|Error compiling/.test(error.message))
+    return error
+  return new StoreFault('Redis did not answer as it should', { cause: error })
 }
 
 /** The results of a pipeline, in order; one failed command fails them all. */
@@ -94,10 +96,10 @@ export async function askAll(pipeline: ChainableCommander): Promise<unknown[]> {
 }
 
 function decodeReply(reply: unknown, name: string): Reply {
-  if (!Array.isArray(reply)) throw new Error(`${name} replied with ${typeof reply}`)
+  if (!Array.isArray(reply)) throw new ScriptMistake(`${name} replied with ${typeof reply}`)
   return reply.map((part: unknown) => {
     if (typeof part === 'string' || typeof part === 'number') return part
-    throw new Error(`${name} replied with a ${typeof part} inside`)
+    throw new ScriptMistake(`${name} replied with a ${typeof part} inside`)
   })
 }
 

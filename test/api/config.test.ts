@@ -18,6 +18,13 @@ const PRODUCTION = {
   API_KEYS: API_KEY,
 }
 
+/** What a laptop without settings runs on. */
+const laptop = readConfig({}).config
+const PUBLIC_KEYS = {
+  code: laptop.codeKeys[0]?.secret.toString('base64') ?? '',
+  destination: laptop.destinationKey.toString('base64'),
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'sms-2fa-config-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -69,12 +76,13 @@ describe('a mistake is said by its name and never by its value:', () => {
         `${API_KEY},`,
         `:${'k'.repeat(32)}`,
         `form:${'k'.repeat(32)}`,
+        `shop:${'k'.repeat(32)},bank:${'k'.repeat(32)}`,
       ],
     ],
     ['CODE_KEYS', ['marker', `toolong:${SECRET}`, SECRET, 'k1:c2hvcnQ=', `k1:${'A'.repeat(43)}=`]],
     [
       'DESTINATION_KEY',
-      ['marker', 'c2hvcnQ=', Buffer.alloc(32, 'ab').toString('base64'), keyOf(31), keyOf(33)],
+      ['marker', 'c2hvcnQ=', Buffer.alloc(32, 'ab').toString('base64'), keyOf(31), keyOf(33), `${SECRET}x`],
     ],
     ['CODE_TTL_SECONDS', ['119', '601', '0', '1e2', 'marker']],
     ['CHECKS_MAX', ['0', '11', 'marker']],
@@ -88,6 +96,7 @@ describe('a mistake is said by its name and never by its value:', () => {
     ],
     ['ALLOWED_REGIONS', ['us', 'USA', 'US,', 'US;CA', 'marker']],
     ['SHUTDOWN_DEADLINE_SECONDS', ['0', '301', 'marker']],
+    ['SIGNALWIRE_NUMBER', ['2025550199', '+1 202 555 0199', 'marker']],
   ])('%s', (name, values) => {
     for (const value of values) {
       const { problems } = readConfig({ [name]: value })
@@ -143,6 +152,13 @@ describe('production', () => {
   it.each(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'API_KEYS'])('does not start without %s', (name) => {
     const { problems } = readConfig({ ...PRODUCTION, [name]: undefined })
     expect(problems).toEqual([`${name}: must be set when NODE_ENV=production`])
+  })
+
+  it.each([
+    ['CODE_KEYS', `k1:${PUBLIC_KEYS.code}`],
+    ['DESTINATION_KEY', PUBLIC_KEYS.destination],
+  ])('does not start with the development key as %s', (name, value) => {
+    expect(namesOf(readConfig({ ...PRODUCTION, [name]: value }).problems)).toEqual([name])
   })
 
   it('says everything that is missing at once', () => {

@@ -90,7 +90,7 @@ it('a line names the request, the application and the verification, and a masked
       client_ip: '',
       application: 'shop',
       verification: id,
-      destination: `+•••••••${to.slice(-4)}`,
+      destination: `+*******${to.slice(-4)}`,
     },
   ])
 })

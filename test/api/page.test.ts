@@ -67,7 +67,7 @@ describe('after a request', () => {
   it('says where the code went, masked, and keeps the number for the check', async () => {
     const { page, number } = await requested()
     expect(page).toContain('Your code was sent')
-    expect(page).toContain(`•••${number.slice(-4)}`)
+    expect(page).toContain(`***${number.slice(-4)}`)
     expect(inputOf(page, 'check-number')).toContain(`value="${number}"`)
     expect(inputOf(page, 'code')).toContain('autofocus')
   })

@@ -4,7 +4,7 @@ import { Hono } from 'hono'
 
 const started = {
   id: '7e854630-6b81-45b2-a401-95f0dd4224dc',
-  to: '+•••••••0100',
+  to: '+*******0100',
   channel: 'sms',
   locale: 'en',
   purpose: 'default',

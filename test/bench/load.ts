@@ -13,7 +13,8 @@ export type Load = {
 
 export type Measured = { perSecond: number; p50Ms: number; p99Ms: number; statuses: Record<string, number> }
 
-const WARM_UP_S = 3
+/** Long enough that what is measured is compiled. */
+const WARM_UP_S = 8
 
 export async function measure(load: Load): Promise<Measured> {
   await run(load, WARM_UP_S)

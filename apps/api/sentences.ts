@@ -1,0 +1,40 @@
+/** What a person reads on the page when something is not right: plain words, and what to do. */
+import type { Refused } from '#verification/refusal.ts'
+import { retryAfter } from './problem.ts'
+
+export const VERDICT_SENTENCES = {
+  wrong: (left: number) =>
+    left === 0
+      ? 'That code is not right, and it was the last try. Ask for a new code.'
+      : `That code is not right. ${left} ${left === 1 ? 'try' : 'tries'} left.`,
+  expired: () => 'That code has expired. Ask for a new one.',
+  exhausted: () => 'Too many wrong codes. Ask for a new code.',
+  canceled: () => 'That code is no longer valid. Ask for a new one.',
+  already_used: () => 'That code has been used already. Ask for a new one.',
+} as const
+
+const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
+  short_number: 'That number is too short. Type the whole number with its country code.',
+  premium_number: 'Codes are not sent to premium-rate numbers.',
+  toll_free_number: 'Codes are not sent to toll-free numbers.',
+  landline_number: 'That is a landline, which cannot receive an SMS.',
+  unsupported_number_type: 'That kind of number cannot receive a code.',
+  region_not_allowed: 'Codes are not sent to numbers of that country.',
+  resend_cooldown: 'A code was sent a moment ago.',
+  sends_exhausted: 'That was the last code for now.',
+  send_limit: 'This number was sent too many codes.',
+  check_limit: 'Too many wrong codes were tried for this number.',
+  unknown_verification: 'There is no code for this number. Ask for one first.',
+}
+
+export function sentenceOf({ refusal, retryAfterMs }: Refused): string {
+  const sentence = REFUSAL_SENTENCES[refusal] ?? 'That is not a valid phone number.'
+  return retryAfterMs === undefined ? sentence : `${sentence} Try again in ${waitText(retryAfterMs)}.`
+}
+
+function waitText(ms: number): string {
+  const seconds = Number(retryAfter(ms))
+  if (seconds < 90) return `${seconds} seconds`
+  const minutes = Math.ceil(seconds / 60)
+  return minutes < 90 ? `${minutes} minutes` : `${Math.ceil(minutes / 60)} hours`
+}
