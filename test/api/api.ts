@@ -14,7 +14,7 @@ import type { Code } from '#verification/code.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Application, parseVerificationId, type SendReference } from '#verification/verification.ts'
 
-export { DEFAULT_APPLICATION, FORM_APPLICATION }
+export { FORM_APPLICATION }
 
 export const KEYS = {
   shop: 'shop-key-0123456789abcdef0123456789',
