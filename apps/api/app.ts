@@ -14,7 +14,7 @@ import { requireCaller } from './caller.ts'
 import { checkRoutes } from './checks.ts'
 import { createClientIp } from './client-ip.ts'
 import type { ApiConfig } from './config.ts'
-import type { ApiEnv } from './context.ts'
+import { type ApiEnv, headerOf } from './context.ts'
 import { createReadDestination } from './destinations.ts'
 import { guideFault, guideRoutes } from './guide.ts'
 import { completeHeaders, headersOf } from './headers.ts'
@@ -78,7 +78,7 @@ function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
         route: routePath(c, -1),
         status: c.res.status,
         duration_ms: Math.round((performance.now() - startedAt) * 10) / 10,
-        client_ip: clientIp(c.env?.incoming?.socket.remoteAddress ?? '', c.req.header('X-Forwarded-For')),
+        client_ip: clientIp(c.env?.incoming?.socket.remoteAddress ?? '', headerOf(c, 'x-forwarded-for')),
         application: c.get('application'),
         verification: c.get('verification'),
         destination: c.get('destination'),

@@ -5,7 +5,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import * as v from 'valibot'
-import type { ApiEnv } from './context.ts'
+import { type ApiEnv, headerOf } from './context.ts'
 import { type FieldProblem, problem } from './problem.ts'
 
 const BODY_MAX_BYTES = 8 * 1024
@@ -24,21 +24,21 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;\s*charset=utf-8)?$
 export function limitBody(): MiddlewareHandler<ApiEnv> {
   const counting = bodyLimit({ maxSize: BODY_MAX_BYTES, onError: (c) => problem(c, 'body_too_large') })
   return async (c, next) => {
-    if (c.req.header('Transfer-Encoding') !== undefined) return counting(c, next)
-    if (Number(c.req.header('Content-Length') ?? 0) > BODY_MAX_BYTES) return problem(c, 'body_too_large')
+    if (headerOf(c, 'transfer-encoding') !== undefined) return counting(c, next)
+    if (Number(headerOf(c, 'content-length') ?? 0) > BODY_MAX_BYTES) return problem(c, 'body_too_large')
     return await next()
   }
 }
 
 export async function readJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
-  if (!JSON_TYPE.test(c.req.header('Content-Type') ?? '')) return wrong(problem(c, 'unsupported_media_type'))
+  if (!JSON_TYPE.test(headerOf(c, 'content-type') ?? '')) return wrong(problem(c, 'unsupported_media_type'))
   const json = parseJson(await readText(c))
   return json === undefined ? wrong(problem(c, 'malformed_json')) : check(c, schema, json.value)
 }
 
 /** The guide's routes take a form as browsers send it, or JSON. */
 export async function readFormOrJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
-  if (!FORM_TYPE.test(c.req.header('Content-Type') ?? '')) return readJson(c, schema)
+  if (!FORM_TYPE.test(headerOf(c, 'content-type') ?? '')) return readJson(c, schema)
   return check(c, schema, fieldsOf(new URLSearchParams(await readText(c))))
 }
 

@@ -5,7 +5,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { MiddlewareHandler } from 'hono'
 import type { Application } from '#verification/verification.ts'
 import type { ApiKey } from './config.ts'
-import type { ApiEnv } from './context.ts'
+import { type ApiEnv, headerOf } from './context.ts'
 import { problem } from './problem.ts'
 
 /** Everything belongs to it where no API keys are set. */
@@ -31,7 +31,7 @@ function createIdentify(apiKeys: readonly ApiKey[]): (authorization?: string) =>
 export function requireCaller(apiKeys: readonly ApiKey[]): MiddlewareHandler<ApiEnv> {
   const identify = createIdentify(apiKeys)
   return async (c, next) => {
-    const application = identify(c.req.header('Authorization'))
+    const application = identify(headerOf(c, 'authorization'))
     if (!application) {
       return problem(c, 'unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } })
     }

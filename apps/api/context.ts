@@ -1,5 +1,6 @@
 /** What a request carries from the middleware to the routes and into its log line. */
 import type { HttpBindings } from '@hono/node-server'
+import type { Context } from 'hono'
 import type { Application } from '#verification/verification.ts'
 
 export type ApiEnv = {
@@ -20,4 +21,15 @@ export type ApiEnv = {
     /** The masked number of a start. */
     destination: string
   }
+}
+
+/**
+ * A request header, by its name in lower case. Node has parsed them already; Hono's own way copies and searches them
+ * at each call.
+ */
+export function headerOf(c: Context<ApiEnv>, name: string): string | undefined {
+  const { incoming } = c.env ?? {}
+  if (incoming === undefined) return c.req.header(name)
+  const value = incoming.headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
 }

@@ -12,7 +12,7 @@ import type { Refused } from '#verification/refusal.ts'
 import { DEFAULT_PURPOSE, type SendReference } from '#verification/verification.ts'
 import { readFormOrJson, readQuery } from './body.ts'
 import { FORM_APPLICATION } from './config.ts'
-import type { ApiEnv } from './context.ts'
+import { type ApiEnv, headerOf } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
 import { codeField, toField } from './fields.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
@@ -170,7 +170,7 @@ function tell(
 }
 
 function wantsPage(c: Context<ApiEnv>): boolean {
-  return /\btext\/html\b/.test(c.req.header('Accept') ?? '')
+  return /\btext\/html\b/.test(headerOf(c, 'accept') ?? '')
 }
 
 /** The Python variant puts the `+` there itself; one in a URL arrives as a space. */

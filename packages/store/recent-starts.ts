@@ -3,26 +3,24 @@
  * guess that saves work, never a decision: the script decides, and asks for what was not made.
  */
 import type { Refused } from '#verification/refusal.ts'
+import { createMemory } from '#verification/remember.ts'
 
 const REMEMBERED_MAX = 10_000
 
 type Result = Refused | { kind: 'started' | 'sent_again'; nowMs: number; nextSendAtMs?: number }
 
 export function createRecentStarts() {
-  const refusedUntil = new Map<string, number>()
-
-  function waitOf(result: Result): number | undefined {
-    if (result.kind === 'refused') return result.retryAfterMs
-    return result.nextSendAtMs === undefined ? undefined : result.nextSendAtMs - result.nowMs
-  }
-
+  const refusedUntil = createMemory<number>(REMEMBERED_MAX)
   return {
     isLikely: (name: string): boolean => (refusedUntil.get(name) ?? 0) > performance.now(),
     note(name: string, result: Result): void {
       const waitMs = waitOf(result)
-      if (waitMs === undefined) return
-      if (refusedUntil.size >= REMEMBERED_MAX) refusedUntil.clear()
-      refusedUntil.set(name, performance.now() + waitMs)
+      if (waitMs !== undefined) refusedUntil.set(name, performance.now() + waitMs)
     },
   }
+}
+
+function waitOf(result: Result): number | undefined {
+  if (result.kind === 'refused') return result.retryAfterMs
+  return result.nextSendAtMs === undefined ? undefined : result.nextSendAtMs - result.nowMs
 }

@@ -8,6 +8,7 @@ import { type Destination, maskDestination } from '#verification/destination.ts'
 import type { Locale } from '#verification/message.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
+import { createMemory } from '#verification/remember.ts'
 import type { CodeOwner, Vault } from '#verification/vault.ts'
 import {
   type Application,
@@ -57,6 +58,8 @@ const NO_NEW_CODE = ['', '', ''] as const
 /** Code MAC, sealed copy, id; then what newCodeFor makes. */
 type Material = readonly [string, string, string, string, string, string]
 const NO_MATERIAL: Material = ['', '', '', '', '', '']
+/** About 12 MB; five minutes of 160 starts a second. */
+const OWNERS_REMEMBERED_MAX = 50_000
 /** A start is asked again when a code must be made, or made for another verification; more often than this never. */
 const TRIES_MAX = 6
 
@@ -65,6 +68,7 @@ export type Verifications = ReturnType<typeof createVerifications>
 export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
   const { redis, keys, policy, vault } = deps
   const recent = createRecentStarts()
+  const owners = createMemory<{ tag: string; purpose: Purpose }>(OWNERS_REMEMBERED_MAX)
   const scripts = {
     start: loadScript('start.lua', policy),
     resend: loadScript('resend.lua', policy),
@@ -90,11 +94,16 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     }
   }
 
+  /** Number and purpose of a verification never change: what this process started or read it need not read again. */
   async function findOwner(application: Application, id: VerificationId): Promise<Owner | undefined> {
+    const known = owners.get(`${application} ${id}`)
+    if (known) return ownerOf(application, id, known.tag, known.purpose)
     const [tag, purpose] = await ask(() =>
       redis.hmget(keys.verification(application, id), 'to_tag', 'purpose'),
     )
-    return tag && purpose ? ownerOf(application, id, tag, purpose as Purpose) : undefined
+    if (!tag || !purpose) return undefined
+    owners.set(`${application} ${id}`, { tag, purpose: purpose as Purpose })
+    return ownerOf(application, id, tag, purpose as Purpose)
   }
 
   async function findPointer(application: Application, tag: string, purpose: Purpose) {
@@ -189,6 +198,8 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         if (reply[0] !== 'make') {
           const started = decodeStarted(reply)
           recent.note(name, started)
+          if (started.kind === 'started')
+            owners.set(`${request.application} ${started.id}`, { tag, purpose: request.purpose })
           return started
         }
         material = await makeMaterial(request, tag)

@@ -1,22 +1,36 @@
 /**
- * Remembers the last answers of a pure function: a number is asked about several times within minutes (start, check,
- * resend), and reading one costs more than all else about a refusal.
+ * A bounded memory: the last things known, the oldest forgotten first. For what never changes and costs to find out
+ * again: a number is read several times within minutes (start, check, resend), and reading it costs more than all else
+ * about a refusal.
  */
+export type Memory<T> = { get(name: string): T | undefined; set(name: string, value: T): void }
+
+export function createMemory<T>(max: number): Memory<T> {
+  const known = new Map<string, T>()
+  return {
+    get: (name) => known.get(name),
+    set(name, value) {
+      if (known.size >= max) forgetOldest(known)
+      known.set(name, value)
+    },
+  }
+}
+
+/** A pure function that remembers its last answers. */
 export function remember<T>(max: number, read: (text: string) => T): (text: string) => T {
-  const answers = new Map<string, T>()
+  const answers = createMemory<T>(max)
   return (text) => {
     const known = answers.get(text)
     if (known !== undefined) return known
     const answer = read(text)
-    if (answers.size >= max) forgetOldest(answers)
     answers.set(text, answer)
     return answer
   }
 }
 
-function forgetOldest(answers: Map<string, unknown>): void {
-  for (const oldest of answers.keys()) {
-    answers.delete(oldest)
+function forgetOldest(known: Map<string, unknown>): void {
+  for (const oldest of known.keys()) {
+    known.delete(oldest)
     return
   }
 }

@@ -9,6 +9,8 @@ export type Load = {
   /** Requests a second over all connections; as many as fit when left out. */
   rate?: number
   seconds?: number
+  /** Done before each run, outside its time. */
+  prepare?: () => Promise<void>
 }
 
 export type Measured = { perSecond: number; p50Ms: number; p99Ms: number; statuses: Record<string, number> }
@@ -21,16 +23,32 @@ export async function measure(load: Load): Promise<Measured> {
   return run(load, load.seconds ?? 6)
 }
 
-/** Alternates with the floor, so that a machine that slows down slows both. */
-export async function measureAgainst(floor: Load, load: Load): Promise<{ floor: Measured; load: Measured }> {
-  const before = await measure(floor)
-  const measured = await measure(load)
-  const after = await measure(floor)
-  return { floor: before.perSecond > after.perSecond ? before : after, load: measured }
+export type Compared = { floor: Measured; load: Measured; ratio: number }
+
+const ROUNDS = 7
+const ROUND_S = 3
+
+/**
+ * Takes turns with the floor and compares within each turn: a machine that slows down slows both. The ratio is the
+ * median of the turns; the figures shown are those of the turn it comes from.
+ */
+export async function compare(floor: Load, load: Load): Promise<Compared> {
+  await run(floor, WARM_UP_S)
+  await run(load, WARM_UP_S)
+  const turns: Compared[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const below = await run(floor, ROUND_S)
+    const above = await run(load, ROUND_S)
+    turns.push({ floor: below, load: above, ratio: above.perSecond / below.perSecond })
+  }
+  const median = turns.sort((a, b) => a.ratio - b.ratio)[Math.floor(ROUNDS / 2)]
+  if (!median) throw new Error('Nothing was measured')
+  return median
 }
 
 async function run(load: Load, seconds: number): Promise<Measured> {
   const { path } = load
+  await load.prepare?.()
   const result = await autocannon({
     url: load.url,
     connections: load.connections ?? 50,

@@ -54,10 +54,15 @@ export function createMaterial(redis: Redis, prefix: string) {
     },
     async codesOf(ids: readonly VerificationId[]): Promise<KnownCode[]> {
       const codes: KnownCode[] = []
-      for (const id of ids) {
-        const sealed = await redis.hget(keys.verification(APPLICATION, id), 'sealed')
-        const letter = sealed ? vault.open(sealed, { application: APPLICATION, id }) : undefined
-        if (letter) codes.push({ id, code: letter.code })
+      for (let first = 0; first < ids.length; first += 1_000) {
+        const some = ids.slice(first, first + 1_000)
+        const sealed = await Promise.all(
+          some.map((id) => redis.hget(keys.verification(APPLICATION, id), 'sealed')),
+        )
+        for (const [index, id] of some.entries()) {
+          const letter = vault.open(sealed[index] ?? '', { application: APPLICATION, id })
+          if (letter) codes.push({ id, code: letter.code })
+        }
       }
       return codes
     },

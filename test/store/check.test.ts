@@ -80,6 +80,13 @@ describe('the right code', () => {
     if (same !== code) expect(checked).toMatchObject({ verdict: 'wrong' })
   })
 
+  it('started by another process is approved as well', async () => {
+    const { store, id, code } = await pending()
+    const other = storeOn(connection.redis, {}, { prefix: store.prefix, vault: store.vault })
+    expect(await other.check(id, code)).toMatchObject({ verdict: 'approved' })
+    expect(await store.check(id, code)).toMatchObject({ verdict: 'already_used' })
+  })
+
   it('made under a key that is being rotated out is still approved, and a wrong one still wrong', async () => {
     const { store, id, code, wrong } = await pending()
     const rotated = storeOn(connection.redis, {}, { prefix: store.prefix, vault: rotatedVault })
