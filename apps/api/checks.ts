@@ -5,7 +5,7 @@ import type { Checked, Verifications } from '#store/verifications.ts'
 import { parseCode } from '#verification/code.ts'
 import { maskDestination } from '#verification/destination.ts'
 import { refused } from '#verification/refusal.ts'
-import { parseVerificationId, type VerificationId } from '#verification/verification.ts'
+import { parseVerificationId } from '#verification/verification.ts'
 import { readJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
@@ -38,7 +38,7 @@ export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
     const code = parseCode(body.value.code)
     if (!code) return problem(c, 'invalid_code')
     const checked = await verifications.check({ application: c.get('application'), id, code, ...key })
-    return checked.kind === 'refused' ? refusal(c, checked) : answer(c, id, checked)
+    return checked.kind === 'refused' ? refusal(c, checked) : answer(c, checked)
   })
 
   app.post('/checks', async (c) => {
@@ -55,13 +55,13 @@ export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
     if (!code) return problem(c, 'invalid_code')
     const application = c.get('application')
     const checked = await verifications.checkDestination({ application, destination, purpose, code, ...key })
-    return checked.kind === 'refused' ? refusal(c, checked) : answer(c, checked.id, checked)
+    return checked.kind === 'refused' ? refusal(c, checked) : answer(c, checked)
   })
 
   return app
 }
 
-function answer(c: Context<ApiEnv>, id: VerificationId, { verdict, checksLeft }: Checked): Response {
+function answer(c: Context<ApiEnv>, { id, verdict, checksLeft }: Checked): Response {
   c.set('verification', id)
   c.set('result', verdict)
   return answerJson(c, 200, { verification: id, result: verdict, checks_left: checksLeft })

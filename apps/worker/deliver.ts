@@ -21,11 +21,24 @@ export type Deliver = (send: SendReference, signal: AbortSignal) => Promise<Deli
 
 /** A claim that was given: to send, or to give back unsent. */
 type Attempt = Extract<Claim, { attempt: number }>
-/** While keys rotate: a worker that has the key takes it. */
-const UNREADABLE: Outcome = { kind: 'busy', reason: 'key_unknown' }
 
-/** How long a record that Redis did not take waits before it is offered again. */
-const RECORD_AGAIN_MS = 200
+/** How long what Redis did not take waits before it is offered again. */
+const AGAIN_MS = 200
+/** A claim is acted on within a third of its lease, so that the provider's own deadline ends before the lease does. */
+const FRESH_SHARE = 3
+
+/** Offers a command to a Redis that is in trouble until it is taken, or for `ms`. */
+async function untilTaken<T>(ms: number, command: () => Promise<T>): Promise<T> {
+  const giveUpAt = performance.now() + ms
+  for (;;) {
+    try {
+      return await command()
+    } catch (error) {
+      if (!(error instanceof StoreFault) || performance.now() + AGAIN_MS > giveUpAt) throw error
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+    }
+  }
+}
 
 export function createDeliver(deps: {
   deliveries: Deliveries
@@ -49,7 +62,8 @@ export function createDeliver(deps: {
 
   async function attempt(send: SendReference, claim: Attempt, signal: AbortSignal): Promise<Outcome> {
     const startedAt = performance.now()
-    const outcome = claim.kind === 'unreadable' ? UNREADABLE : await handOver(send, claim, signal)
+    const outcome: Outcome =
+      claim.kind === 'unusable' ? { kind: 'busy', reason: claim.reason } : await handOver(send, claim, signal)
     log.info(
       {
         ...fieldsOf(send),
@@ -75,31 +89,29 @@ export function createDeliver(deps: {
   }
 
   /** What has happened is offered to Redis for as long as the lease holds; then the lease itself says `unknown`. */
-  async function record(
-    send: SendReference,
-    token: string,
-    outcome: Outcome,
-    waitMs: number,
-  ): Promise<Recorded> {
-    const giveUpAt = performance.now() + policy.leaseMs
-    for (;;) {
-      try {
-        return await deliveries.record(send, { token, outcome, waitMs })
-      } catch (error) {
-        if (!(error instanceof StoreFault) || performance.now() + RECORD_AGAIN_MS > giveUpAt) throw error
-        await new Promise((resolve) => setTimeout(resolve, RECORD_AGAIN_MS))
-      }
-    }
+  function record(send: SendReference, token: string, outcome: Outcome, waitMs: number): Promise<Recorded> {
+    return untilTaken(policy.leaseMs, () => deliveries.record(send, { token, outcome, waitMs }))
+  }
+
+  /** A claim whose answer was lost is asked for again with the same token, and given again. */
+  async function claim(send: SendReference, token: string): Promise<Claim> {
+    const askedAt = performance.now()
+    const freshMs = policy.leaseMs / FRESH_SHARE
+    const given = await untilTaken(freshMs, () => deliveries.claim(send, token))
+    if (given.kind !== 'claimed') return given
+    // A worker that was frozen meanwhile must not send: its time, or its turn, may be over.
+    const late = performance.now() - askedAt > Math.min(freshMs, given.deadlineMs)
+    return late ? { kind: 'unusable', attempt: given.attempt, reason: 'timeout' } : given
   }
 
   return async (send, signal) => {
     const token = randomUUID()
-    const claim = await deliveries.claim(send, token)
-    if (claim.kind === 'closed') return claim
-    if (claim.kind === 'wait') return { kind: 'again', waitMs: claim.waitMs }
-    const outcome = await attempt(send, claim, signal)
+    const given = await claim(send, token)
+    if (given.kind === 'closed') return given
+    if (given.kind === 'wait') return { kind: 'again', waitMs: given.waitMs }
+    const outcome = await attempt(send, given, signal)
     const [recorded] = await Promise.all([
-      record(send, token, outcome, waitOf(outcome, claim.attempt, deps.random)),
+      record(send, token, outcome, waitOf(outcome, given.attempt, deps.random)),
       rememberMessage(send, outcome),
     ])
     switch (recorded.kind) {
@@ -108,7 +120,7 @@ export function createDeliver(deps: {
       case 'retry':
         return { kind: 'again', waitMs: recorded.waitMs }
       case 'stale':
-        log.warn({ ...fieldsOf(send), attempt: claim.attempt, outcome: outcome.kind }, 'attempt overtaken')
+        log.warn({ ...fieldsOf(send), attempt: given.attempt, outcome: outcome.kind }, 'attempt overtaken')
         return { kind: 'closed', why: 'stale' }
       default:
         return recorded satisfies never

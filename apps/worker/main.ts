@@ -70,7 +70,7 @@ onShutdown({
   log,
   async stop() {
     stopping = true
-    await sweeper.stop()
+    await within(1_000, sweeper.stop())
     // With Redis away there is nobody to tell, and with nothing in hand nothing to wait for.
     const abandon = queueRedis.status !== 'ready' && processor.inHand() === 0
     const closing = queueWorker.close(abandon)

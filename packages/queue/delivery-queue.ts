@@ -13,6 +13,9 @@ const JOB_NAME = 'deliver'
 /** BullMQ keeps its events in a stream for whoever listens; nobody here does. */
 const EVENTS_KEPT = 100
 const BATCH_MAX = 200
+/** What waits longer, or behind more than this, is left to the sweeper. */
+const ADD_TIMEOUT_MS = 5_000
+const WAITING_MAX = 20_000
 
 /** One job a send: adding it again while it waits changes nothing. BullMQ refuses ids with a colon. */
 export function jobIdOf({ verification, send }: SendReference): string {
@@ -55,7 +58,7 @@ export function createDeliveryQueue(options: { connection: Redis; prefix: string
         data: formatReference(send),
         opts: { jobId: jobIdOf(send) },
       }))
-      await queue.addBulk(jobs)
+      await inTime(ADD_TIMEOUT_MS, queue.addBulk(jobs))
       for (const { resolve } of batch) resolve()
     } catch (cause) {
       for (const { reject } of batch) reject(cause)
@@ -75,6 +78,7 @@ export function createDeliveryQueue(options: { connection: Redis; prefix: string
     /** Resolves once the send is queued; rejects when it is not, and then the sweeper brings it later. */
     enqueue(send: SendReference): Promise<void> {
       return new Promise((resolve, reject) => {
+        if (waiting.length >= WAITING_MAX) return reject(new Error('Too many sends wait for the queue'))
         waiting.push({ send, resolve, reject })
         flushing ??= Promise.resolve().then(flush)
       })
@@ -86,5 +90,18 @@ export function createDeliveryQueue(options: { connection: Redis; prefix: string
       await flushing
       await queue.close()
     },
+  }
+}
+
+/** BullMQ waits for an answer of Redis for ever; a socket that died without a word gives none. */
+async function inTime(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('The queue did not answer in time')), ms)
+  })
+  try {
+    await Promise.race([work, timeout])
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -25,11 +25,13 @@ export function createReader(env: Environment) {
     if (file === undefined) return text(name)
     if (text(name) !== undefined) problems.push(`${name}: set either ${name} or ${name}_FILE, not both`)
     try {
-      return readFileSync(file, 'utf8').trim()
+      const content = readFileSync(file, 'utf8').trim()
+      if (content !== '') return content
+      problems.push(`${name}_FILE: the file it names is empty`)
     } catch {
       problems.push(`${name}_FILE: the file it names cannot be read`)
-      return undefined
     }
+    return undefined
   }
 
   function parsed<T>(name: string, value: string | undefined, kind: Kind<T>, fallback: T): T {
@@ -39,6 +41,9 @@ export function createReader(env: Environment) {
     problems.push(`${name}: must be ${kind.expected}`)
     return fallback
   }
+
+  // A misspelt `production` must not open what production closes.
+  parsed('NODE_ENV', text('NODE_ENV'), oneOf('production', 'development', 'test'), 'development')
 
   return {
     problems,

@@ -32,10 +32,16 @@ function sentence(
   return `${program} cannot start: ${why}. Set ${variable} to another port.`
 }
 
-/** Takes no new connection, lets requests in hand be answered. */
+/** How often connections that have fallen silent are let go while a server closes. */
+const IDLE_CHECK_MS = 50
+
+/** Takes no new connection, lets requests in hand be answered, and lets go of callers who keep theirs open. */
 function closeServer(server: Listening): Promise<void> {
+  const letGo = setInterval(() => server.closeIdleConnections?.(), IDLE_CHECK_MS)
   return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeIdleConnections?.()
+    server.close(() => {
+      clearInterval(letGo)
+      resolve()
+    })
   })
 }

@@ -4,10 +4,11 @@
 -- KEYS[2] wrong checks list: times of wrong checks of the number
 -- KEYS[3] agenda       sorted set
 -- KEYS[4] idempotency  string; not touched when ARGV[2] is ''
--- ARGV    id, '1' with an Idempotency-Key else '', then the typed code's MAC under each configured key, newest first
+-- ARGV    id, fingerprint of the request ('' without Idempotency-Key), then the typed code's MAC under each configured
+--         key, newest first
 --
--- Replies {'approved' | 'wrong' | 'expired' | 'exhausted' | 'canceled' | 'already_used', checks left}: none are left
---         unless it is pending
+-- Replies {'approved' | 'wrong' | 'expired' | 'exhausted' | 'canceled' | 'already_used', checks left, id}:
+--         none are left unless it is pending; the id is the replayed answer's own
 --         {'refused', 'unknown_verification' | 'check_limit' | 'idempotency_mismatch', retry after ms (-1: never)}
 --
 -- The right code is approved once, ever: the status moves in the same step that compares. A wrong code counts for the
@@ -18,7 +19,7 @@
 --@include ledger.lua
 
 local key, wrong_key, agenda, idempotency = unpack(KEYS)
-local id, idempotent = ARGV[1], ARGV[2] ~= ''
+local id, fingerprint = ARGV[1], ARGV[2]
 
 local function is_own_mac(mac)
   for i = 3, #ARGV do
@@ -27,21 +28,21 @@ local function is_own_mac(mac)
   return false
 end
 
--- Kept as `MAC result checks_left`: the MAC tells a repeated request from another code under the same key.
+-- Kept as `fingerprint result checks_left id`.
 local function remember(result, checks_left)
-  if idempotent then
-    local kept = table.concat({ ARGV[3], result, checks_left }, ' ')
+  if fingerprint ~= '' then
+    local kept = table.concat({ fingerprint, result, checks_left, id }, ' ')
     redis.call('SET', idempotency, kept, 'PX', policy.idempotency_ttl_ms)
   end
-  return { result, checks_left }
+  return { result, checks_left, id }
 end
 
-if idempotent then
+if fingerprint ~= '' then
   local kept = redis.call('GET', idempotency)
   if kept then
-    local mac, result, checks_left = string.match(kept, '^(%S+) (%S+) (%d+)$')
-    if is_own_mac(mac) then return { result, tonumber(checks_left) } end
-    return { 'refused', 'idempotency_mismatch', -1 }
+    local asked, result, checks_left, kept_id = string.match(kept, '^(%S+) (%S+) (%d+) (%S+)$')
+    if asked ~= fingerprint then return { 'refused', 'idempotency_mismatch', -1 } end
+    return { result, tonumber(checks_left), kept_id }
   end
 end
 

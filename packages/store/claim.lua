@@ -18,8 +18,21 @@ local id, send, token = unpack(ARGV)
 if redis.call('EXISTS', key) == 0 then return { 'closed', 'gone' } end
 local now = now_ms()
 local status = status_at(key, agenda, id, now)
-local state, lease, retry, submitted, attempts = get_send(key, send, 'state', 'lease', 'retry', 'submitted', 'attempts')
+local state, lease, retry, submitted, attempts, held =
+  get_send(key, send, 'state', 'lease', 'retry', 'submitted', 'attempts', 'token')
 if not state then return { 'closed', 'gone' } end
+
+local sends, expires = unpack(redis.call('HMGET', key, 'sends', 'expires'))
+local deadline = tonumber(expires) - policy.send_reserve_ms
+
+local function claimed(attempt)
+  local fields = redis.call('HMGET', key, 'sealed', 'locale')
+  return { 'claimed', fields[1], fields[2], attempt, deadline - now }
+end
+
+-- The answer to this very claim was lost: it is given again while it holds.
+local mine = state == 'submitting' and held == token and tonumber(lease) > now
+if mine and status == 'pending' then return claimed(tonumber(attempts)) end
 
 if state == 'submitting' then
   if tonumber(lease) > now then return { 'wait', tonumber(lease) - now } end
@@ -27,14 +40,12 @@ if state == 'submitting' then
   state = 'unknown'
 end
 if state ~= 'queued' and state ~= 'unknown' then return { 'closed', state } end
-local sends, expires = unpack(redis.call('HMGET', key, 'sends', 'expires'))
 if status ~= 'pending' or tonumber(send) < tonumber(sends) then return { 'closed', state } end
 if state == 'unknown' and (policy.unknown == 'stop' or tonumber(submitted) >= policy.submissions_max) then
   return { 'closed', state }
 end
 if retry and tonumber(retry) > now then return { 'wait', tonumber(retry) - now } end
 
-local deadline = tonumber(expires) - policy.send_reserve_ms
 if deadline <= now then
   look_again_at(agenda, id, expires, now)
   if state == 'unknown' then return { 'closed', state } end
@@ -47,5 +58,4 @@ move_send(key, send, 'submitting', now, 'token', token, 'lease', now + policy.le
   'attempts', attempts, 'submitted', tonumber(submitted) + 1)
 redis.call('HDEL', key, send_field(send, 'retry'))
 look_again_at(agenda, id, now + policy.lease_ms + policy.sweep_after_ms, now)
-local fields = redis.call('HMGET', key, 'sealed', 'locale')
-return { 'claimed', fields[1], fields[2], attempts, deadline - now }
+return claimed(attempts)

@@ -4,7 +4,7 @@
  */
 import type { Redis } from 'ioredis'
 import type { Locale } from '#verification/message.ts'
-import type { Outcome, Receipt } from '#verification/outcome.ts'
+import type { Outcome, OutcomeReason, Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import type { Letter, Vault } from '#verification/vault.ts'
 import {
@@ -28,8 +28,8 @@ export type Claim =
   | Claimed
   | { kind: 'wait'; waitMs: number }
   | { kind: 'closed'; why: string }
-  /** Claimed, but sealed with a key this worker does not have: to be given back as busy. */
-  | { kind: 'unreadable'; attempt: number }
+  /** Claimed, but not to be acted on, such as when it is sealed with a key this worker lacks: to be given back. */
+  | { kind: 'unusable'; attempt: number; reason: OutcomeReason }
 export type Recorded =
   | { kind: 'recorded'; state: SendState }
   | { kind: 'retry'; waitMs: number }
@@ -66,7 +66,7 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
       const owner = { application: send.application, id: send.verification }
       const letter = vault.open(textAt(reply, 1), owner)
-      if (!letter) return { kind: 'unreadable', attempt: numberAt(reply, 3) }
+      if (!letter) return { kind: 'unusable', attempt: numberAt(reply, 3), reason: 'key_unknown' }
       return {
         kind: 'claimed',
         ...letter,

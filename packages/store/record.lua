@@ -38,6 +38,8 @@ local function retry_in(ms, waiting, ...)
 end
 
 if message ~= '' then redis.call('HSET', key, send_field(send, 'message'), message) end
+-- Late, and overtaken by nobody: an acceptance is still the truth.
+if state == 'unknown' and outcome == 'accepted' then return rest('accepted') end
 if state ~= 'submitting' then return { 'recorded', state } end
 
 if outcome == 'accepted' then return rest('accepted') end

@@ -2,11 +2,10 @@
 
 -- nil when a resend may go now, else the refusal as {'refused', code, retry after ms (-1: never)}.
 local function resend_refusal(verification, now)
-  if verification.expires - policy.send_reserve_ms <= now then return { 'refused', 'too_late_to_send', -1 } end
-  if verification.next_send == 0 then
-    return { 'refused', 'sends_exhausted', verification.expires - policy.send_reserve_ms - now }
-  end
   if verification.next_send > now then return { 'refused', 'resend_cooldown', verification.next_send - now } end
+  local too_late_at = verification.expires - policy.send_reserve_ms
+  if too_late_at <= now then return { 'refused', 'too_late_to_send', -1 } end
+  if verification.next_send == 0 then return { 'refused', 'sends_exhausted', too_late_at - now } end
   return nil
 end
 

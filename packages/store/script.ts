@@ -78,10 +78,13 @@ export async function ask<T>(command: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A mistake inside a script, or in what it replied, stays what it is. */
+/**
+ * A mistake of ours inside a script, or in what it replied, stays what it is. Redis names a script's line also when it
+ * refuses a write (OOM, READONLY, NOREPLICAS, MISCONF, …): only a plain ERR or WRONGTYPE there is ours.
+ */
 function faultOf(error: unknown): unknown {
   if (error instanceof ScriptMistake) return error
-  if (error instanceof Error && /user_script|Error running script|Error compiling/.test(error.message))
+  if (error instanceof Error && /^(ERR|WRONGTYPE) .*(user_script|Error compiling)/s.test(error.message))
     return error
   return new StoreFault('Redis did not answer as it should', { cause: error })
 }

@@ -48,7 +48,9 @@ export type Started = {
   locale: string
 }
 
-export type Checked = { kind: 'checked'; verdict: Verdict; checksLeft: number }
+export type Checked = { kind: 'checked'; id: VerificationId; verdict: Verdict; checksLeft: number }
+
+type Repeat = { key: string; fingerprint: string }
 
 /** What is needed of a verification before a script can be asked about it. */
 type Owner = CodeOwner & { sendsKey: string; wrongKey: string; key: string; agenda: string }
@@ -176,14 +178,34 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     )
   }
 
-  async function checkOwned(owner: Owner, code: Code, idempotencyKey?: string): Promise<Checked | Refused> {
+  async function checkOwned(owner: Owner, code: Code, repeat: Repeat): Promise<Checked | Refused> {
     const reply = await scripts.check(
       redis,
-      [owner.key, owner.wrongKey, owner.agenda, idempotencyName(owner.application, 'check', idempotencyKey)],
-      [owner.id, idempotencyKey ? '1' : '', ...vault.macCodeUnderAllKeys(code, owner)],
+      [owner.key, owner.wrongKey, owner.agenda, repeat.key],
+      [owner.id, repeat.fingerprint, ...vault.macCodeUnderAllKeys(code, owner)],
     )
-    if (reply[0] === 'refused') return decodeRefusal(reply)
-    return { kind: 'checked', verdict: textAt(reply, 0) as Verdict, checksLeft: numberAt(reply, 1) }
+    return decodeChecked(reply)
+  }
+
+  /** What an Idempotency-Key stands for: the same request again, whatever has become of the verification meanwhile. */
+  function repeatOf(
+    application: Application,
+    idempotencyKey: string | undefined,
+    request: readonly string[],
+  ): Repeat {
+    return {
+      key: idempotencyName(application, 'check', idempotencyKey),
+      fingerprint: idempotencyKey === undefined ? '' : vault.fingerprint(['check', ...request]),
+    }
+  }
+
+  /** The first answer, for a verification that cannot be found any more. */
+  async function replay({ key, fingerprint }: Repeat): Promise<Checked | Refused> {
+    const kept = fingerprint === '' ? null : await ask(() => redis.get(key))
+    const [asked, verdict = '', checksLeft = '', id = ''] = kept?.split(' ') ?? []
+    if (asked === undefined) return refused('unknown_verification')
+    if (asked !== fingerprint) return refused('idempotency_mismatch')
+    return decodeChecked([verdict, Number(checksLeft), id])
   }
 
   return {
@@ -227,8 +249,10 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       code: Code
       idempotencyKey?: string
     }): Promise<Checked | Refused> {
-      const owner = await findOwner(request.application, request.id)
-      return owner ? checkOwned(owner, request.code, request.idempotencyKey) : refused('unknown_verification')
+      const { application, id, code, idempotencyKey } = request
+      const repeat = repeatOf(application, idempotencyKey, [id, code])
+      const owner = await findOwner(application, id)
+      return owner ? checkOwned(owner, code, repeat) : replay(repeat)
     },
 
     /** The newest verification of a number and purpose, checked as by id. */
@@ -238,12 +262,14 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       purpose: Purpose
       code: Code
       idempotencyKey?: string
-    }): Promise<(Checked & { id: VerificationId }) | Refused> {
-      const tag = vault.tagDestination(request.destination)
-      const owner = await findPointer(request.application, tag, request.purpose)
-      if (!owner) return refused('unknown_verification')
-      const checked = await checkOwned(owner, request.code, request.idempotencyKey)
-      return checked.kind === 'refused' ? checked : { ...checked, id: owner.id }
+    }): Promise<Checked | Refused> {
+      const { application, destination, purpose, code, idempotencyKey } = request
+      const tag = vault.tagDestination(destination)
+      const repeat = repeatOf(application, idempotencyKey, [tag, purpose, code])
+      const known = idempotencyKey === undefined ? undefined : await replay(repeat)
+      if (known && !(known.kind === 'refused' && known.refusal === 'unknown_verification')) return known
+      const owner = await findPointer(application, tag, purpose)
+      return owner ? checkOwned(owner, code, repeat) : refused('unknown_verification')
     },
 
     /** Refuses with: unknown_verification, verification_ended. */
@@ -263,6 +289,16 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
 function decodeRefusal(reply: Reply): Refused {
   const retryAfterMs = numberAt(reply, 2)
   return refused(textAt(reply, 1) as Refused['refusal'], retryAfterMs < 0 ? undefined : retryAfterMs)
+}
+
+function decodeChecked(reply: Reply): Checked | Refused {
+  if (reply[0] === 'refused') return decodeRefusal(reply)
+  return {
+    kind: 'checked',
+    id: textAt(reply, 2) as VerificationId,
+    verdict: textAt(reply, 0) as Verdict,
+    checksLeft: numberAt(reply, 1),
+  }
 }
 
 function decodeStarted(reply: Reply): Started | Refused {

@@ -96,6 +96,7 @@ describe('a mistake is said by its name and never by its value:', () => {
     ],
     ['ALLOWED_REGIONS', ['us', 'USA', 'US,', 'US;CA', 'marker']],
     ['SHUTDOWN_DEADLINE_SECONDS', ['0', '301', 'marker']],
+    ['NODE_ENV', ['prod', 'Production', 'productionproduction', 'marker']],
     ['SIGNALWIRE_NUMBER', ['2025550199', '+1 202 555 0199', 'marker']],
   ])('%s', (name, values) => {
     for (const value of values) {
@@ -195,7 +196,7 @@ describe('a secret’s file', () => {
   it.each(['API_KEYS', 'CODE_KEYS', 'DESTINATION_KEY', 'REDIS_URL'])(
     'that is empty is a mistake: %s',
     (name) => {
-      expect(namesOf(readConfig({ [`${name}_FILE`]: fileWith('\n') }).problems)).toEqual([name])
+      expect(namesOf(readConfig({ [`${name}_FILE`]: fileWith('\n') }).problems)).toEqual([`${name}_FILE`])
     },
   )
 })

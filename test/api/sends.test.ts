@@ -67,7 +67,9 @@ describe.each<Again>([
 })
 
 it('a resend of a code with too little life left is 409; a start replaces it instead', async () => {
-  const api = apiOn(connection.redis, { policy: { codeTtlMs: 60_000, sendReserveMs: 60_000 } })
+  const api = apiOn(connection.redis, {
+    policy: { codeTtlMs: 60_000, sendReserveMs: 60_000, resendWaitsMs: [0] },
+  })
   const { id, to } = await api.start()
   const response = await api.send('POST', `${START}/${id}/sends`)
   await expectProblem(response, 409, 'too_late_to_send')

@@ -35,7 +35,7 @@ afterEach(async () => {
 describe('the right code', () => {
   it('is approved once, then already used', async () => {
     const { store, id, code } = await pending()
-    expect(await store.check(id, code)).toEqual({ kind: 'checked', verdict: 'approved', checksLeft: 0 })
+    expect(await store.check(id, code)).toEqual({ kind: 'checked', id, verdict: 'approved', checksLeft: 0 })
     expect(await store.check(id, code)).toMatchObject({ verdict: 'already_used' })
   })
 
@@ -99,7 +99,7 @@ describe('a wrong code', () => {
   it('counts down and exhausts the verification with the fifth', async () => {
     const { store, id, code, wrong } = await pending()
     for (const checksLeft of [4, 3, 2, 1, 0]) {
-      expect(await store.check(id, wrong)).toEqual({ kind: 'checked', verdict: 'wrong', checksLeft })
+      expect(await store.check(id, wrong)).toEqual({ kind: 'checked', id, verdict: 'wrong', checksLeft })
     }
     expect(await store.check(id, code)).toMatchObject({ verdict: 'exhausted', checksLeft: 0 })
     expect(await store.hash(id)).toMatchObject({ status: 'exhausted' })
@@ -203,6 +203,34 @@ describe('an Idempotency-Key on a check', () => {
       expect(await store.check(id, wrong, 'login-3')).toMatchObject({ verdict: 'wrong', checksLeft: 4 })
     }
     expect((await store.hash(id)).wrong).toBe('1')
+  })
+
+  it.each(['another is pending', 'nothing is left of it'])(
+    'replays an approval by number when %s',
+    async (fate) => {
+      const { store, destination, id, code } = await pending()
+      const request = {
+        application: APPLICATION,
+        destination,
+        purpose: 'default' as Purpose,
+        code,
+        idempotencyKey: 'k',
+      }
+      const first = await store.verifications.checkDestination(request)
+      expect(first).toMatchObject({ verdict: 'approved', id })
+      if (fate === 'another is pending') await store.start(destination)
+      else await connection.redis.del(store.keys.verification(APPLICATION, id))
+      expect(await store.verifications.checkDestination(request)).toEqual(first)
+    },
+  )
+
+  it('replays an approval by id when nothing is left of the verification', async () => {
+    const { store, id, code } = await pending()
+    const first = await store.check(id, code, 'late')
+    await connection.redis.del(store.keys.verification(APPLICATION, id))
+    const other = storeOn(connection.redis, {}, { prefix: store.prefix, vault: store.vault })
+    expect(await other.check(id, code, 'late')).toEqual(first)
+    expect(await other.check(id, wrongFor(code), 'late')).toMatchObject({ refusal: 'idempotency_mismatch' })
   })
 
   it('with another code is refused and counts nothing', async () => {

@@ -60,6 +60,19 @@ describe('a claim', () => {
     expect(await ledger.claim('second')).toMatchObject({ kind: 'wait' })
   })
 
+  it('whose answer was lost is given again to the same token, as the same attempt', async () => {
+    const ledger = await queued()
+    const first = await ledger.claim('mine')
+    expect(await ledger.claim('mine')).toMatchObject({
+      kind: 'claimed',
+      attempt: 1,
+      code: first.kind === 'claimed' && first.code,
+    })
+    expect((await ledger.hash(ledger.id))['1:submitted']).toBe('1')
+    await ledger.verifications.cancel(APPLICATION, ledger.id)
+    expect(await ledger.claim('mine')).not.toMatchObject({ kind: 'claimed' })
+  })
+
   it('is given to one of fifty workers who ask at the same time', async () => {
     const ledger = await queued()
     const claims = await Promise.all(Array.from({ length: 50 }, (_, worker) => ledger.claim(`w${worker}`)))
@@ -159,7 +172,11 @@ describe('a claim of a send sealed with a key this worker does not have', () => 
     const newer = storeOn(connection.redis, {}, { prefix: ledger.prefix, vault: rotatedVault })
     const { id } = await newer.start(freshDestination())
     const send = { application: APPLICATION, verification: id, send: 1 }
-    expect(await ledger.deliveries.claim(send, 'old')).toEqual({ kind: 'unreadable', attempt: 1 })
+    expect(await ledger.deliveries.claim(send, 'old')).toEqual({
+      kind: 'unusable',
+      attempt: 1,
+      reason: 'key_unknown',
+    })
     const outcome: Outcome = { kind: 'busy', reason: 'key_unknown' }
     await ledger.deliveries.record(send, { token: 'old', outcome, waitMs: 0 })
     expect(await newer.deliveries.claim(send, 'new')).toMatchObject({ kind: 'claimed' })
@@ -274,6 +291,16 @@ describe('an outcome', () => {
     await ledger.claim('second')
     expect(await ledger.record(rejected, 'frozen')).toEqual({ kind: 'stale' })
     expect(await ledger.state()).toBe('submitting')
+  })
+
+  it('accepted is believed also after its lease ran out, while nobody has overtaken it', async () => {
+    const ledger = await queued({ leaseMs: 0 })
+    await ledger.claim()
+    await ledger.verifications.cancel(APPLICATION, ledger.id)
+    await connection.redis.zadd(ledger.keys.agenda(APPLICATION), 1, ledger.id)
+    await ledger.deliveries.sweep(APPLICATION, 10)
+    expect(await ledger.state()).toBe('unknown')
+    expect(await ledger.record(accepted)).toEqual({ kind: 'recorded', state: 'accepted' })
   })
 
   it('arrives although the verification was approved meanwhile', async () => {

@@ -153,13 +153,21 @@ describe('a start', () => {
   })
 
   it('takes the place of one with too little life left for another message', async () => {
-    const store = newStore({ codeTtlMs: 60_000, sendReserveMs: 60_000 })
+    const store = newStore({ ...noWait, codeTtlMs: 60_000, sendReserveMs: 60_000 })
     const destination = freshDestination()
     const first = await store.start(destination)
     const second = await store.start(destination)
     expect(second).toMatchObject({ kind: 'started', send: 1 })
     expect(second.id).not.toBe(first.id)
     expect(await store.hash(first.id)).toMatchObject({ status: 'canceled', '1:state': 'superseded' })
+  })
+
+  it('waits out the cooldown even when it would take the place of the pending one', async () => {
+    const store = newStore({ codeTtlMs: 60_000, sendReserveMs: 60_000 })
+    const destination = freshDestination()
+    await store.start(destination)
+    const refused = await store.verifications.start(store.requestFor(destination))
+    expect(refused).toMatchObject({ refusal: 'resend_cooldown' })
   })
 
   it('after an approval begins anew at once', async () => {

@@ -6,7 +6,7 @@ import { numberEnding, type Service, startService } from '#test/fixtures/service
 let service: Service
 
 beforeAll(async () => {
-  service = await startService({ redisUrl: testRedisUrl(), apis: 2, workers: 2 })
+  service = await startService({ redisUrl: testRedisUrl(), apis: 2, workers: 2, env: { LOG_LEVEL: 'debug' } })
   await service.ready()
 })
 afterAll(() => service.stop())
@@ -104,5 +104,21 @@ describe('a destination ending in', () => {
     const { body } = await service.start(to)
     await finally_(async () => expect(await service.delivery(body.id)).toBe(state), 25_000)
     expect(await service.arrived(to)).toHaveLength(count)
+  })
+})
+
+describe('what the programs wrote, at every level and after all of the above,', () => {
+  it('holds no code, no whole number and no text of a message', () => {
+    const written = [...service.apis, ...service.workers].map((program) => program.output()).join('\n')
+    // Ids and times are long runs of digits of their own.
+    const lines = written.replace(/[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|"time":\d+/g, '')
+    const messages = service.sandbox.messages()
+    expect(messages.length).toBeGreaterThan(100)
+    expect(lines.split('\n').length).toBeGreaterThan(500)
+    for (const { to, body } of messages) {
+      expect(lines).not.toContain(to.slice(1))
+      expect(lines).not.toContain(body.slice(0, 6))
+    }
+    expect(lines).not.toContain('Do not share')
   })
 })

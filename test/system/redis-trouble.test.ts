@@ -100,6 +100,34 @@ describe('Redis', () => {
     expect(await service.arrived(to)).toHaveLength(1)
   })
 
+  it('frozen while a send is accepted, and its worker killed before it is recorded: one more at most, same code', {
+    timeout: 60_000,
+  }, async () => {
+    redis = await startOwnRedis()
+    service = await startService({ redisUrl: redis.url })
+    const running = service
+    await running.ready()
+    running.sandbox.setLatency(300)
+    const to = numberEnding('0111')
+    const { body } = await running.start(to)
+    await eventually(async () => expect(await running.delivery(body.id)).toBe('submitting'))
+    redis.freeze()
+    await eventually(async () => expect(await running.arrived(to)).toHaveLength(1))
+    running.workers[0]?.kill('SIGKILL')
+    await running.workers[0]?.ended
+    redis.thaw()
+    await running.startWorker()
+    await eventually(
+      async () => expect(await running.delivery(body.id)).toBe('accepted'),
+      STALLED_JOB_MS + 15_000,
+    )
+    const codes = await running.arrived(to)
+    expect(codes).toHaveLength(2)
+    expect(new Set(codes).size).toBe(1)
+    const view = await running.call('GET', `/v1/verifications/${body.id}`)
+    expect(view.body.sends).toMatchObject([{ possible_duplicate: true }])
+  })
+
   it('killed and back under traffic: every 202 is delivered once or ends visibly', {
     timeout: 60_000,
   }, async () => {

@@ -146,12 +146,44 @@ describe('an attempt', () => {
 
   it('of a worker that was frozen and overtaken changes nothing', async () => {
     const gate = Promise.withResolvers<Outcome>()
-    const w = await worker([() => gate.promise], { leaseMs: 0 })
+    const w = await worker([() => gate.promise], { leaseMs: 600 })
     const frozen = w.deliver()
     await expect.poll(() => w.sent.length).toBe(1)
-    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    await expect.poll(() => w.deliver(), { timeout: 3_000 }).toEqual({ kind: 'closed', why: 'accepted' })
     gate.resolve({ kind: 'rejected', reason: 'refused_by_provider' })
     expect(await frozen).toEqual({ kind: 'closed', why: 'stale' })
     expect((await w.hash(w.id))['1:state']).toBe('accepted')
+  })
+
+  it('frozen between its claim and the provider sends nothing, and gives the send back', async () => {
+    const w = await worker([], { leaseMs: 300 })
+    const claim = w.deliveries.claim
+    w.deliveries.claim = async (...given) => {
+      const claimed = await claim(...given)
+      await new Promise((resolve) => setTimeout(resolve, 120))
+      return claimed
+    }
+    expect(await w.deliver()).toEqual({ kind: 'again', waitMs: 500 })
+    expect(w.sent).toHaveLength(0)
+    expect(await w.hash(w.id)).toMatchObject({
+      '1:state': 'queued',
+      '1:submitted': '0',
+      '1:reason': 'timeout',
+    })
+  })
+
+  it('whose claim’s answer was lost is made all the same, once', async () => {
+    const w = await worker([])
+    const claim = w.deliveries.claim
+    let lost = false
+    w.deliveries.claim = async (...given) => {
+      const claimed = await claim(...given)
+      if (lost) return claimed
+      lost = true
+      throw new StoreFault('the answer was lost')
+    }
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(1)
+    expect(await w.hash(w.id)).toMatchObject({ '1:submitted': '1', '1:attempts': '1' })
   })
 })

@@ -1,0 +1,44 @@
+/** The API told to stop while callers keep their connections open and go on calling. */
+import { Agent, request } from 'node:http'
+import { afterEach, expect, it } from 'vitest'
+import { testRedisUrl } from '#test/fixtures/redis.ts'
+import { type Service, startService } from '#test/fixtures/service.ts'
+
+let service: Service | undefined
+afterEach(async () => {
+  await service?.stop()
+  service = undefined
+})
+
+function call(url: string, agent: Agent): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const sent = request(`${url}/livez`, { agent }, (answer) => {
+      answer.resume()
+      answer.once('end', () => resolve(answer.statusCode ?? 0))
+    })
+    sent.once('error', reject).end()
+  })
+}
+
+it('an api told to stop lets go of kept connections and exits 0 well before its deadline', async () => {
+  service = await startService({ redisUrl: testRedisUrl(), workers: 0 })
+  await service.ready()
+  const [api] = service.apis
+  if (!api) throw new Error('no api')
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  expect(await call(api.url, agent)).toBe(200)
+  let calling = true
+  const caller = (async () => {
+    while (calling) {
+      await call(api.url, agent).catch(() => undefined)
+      await new Promise((resolve) => setTimeout(resolve, 150))
+    }
+  })()
+  const startedAt = performance.now()
+  api.kill('SIGTERM')
+  expect(await api.ended).toEqual({ code: 0, signal: null })
+  expect(performance.now() - startedAt).toBeLessThan(4_000)
+  calling = false
+  await caller
+  agent.destroy()
+})
