@@ -89,7 +89,9 @@ const rows: Row[] = [
     409,
     PROBLEM,
     async () =>
-      started({ sendReserveMs: 300_000, resendWaitsMs: [0] }).then(({ send, id }) => send('POST', `${START}/${id}/sends`)),
+      started({ sendReserveMs: 300_000, resendWaitsMs: [0] }).then(({ send, id }) =>
+        send('POST', `${START}/${id}/sends`),
+      ),
   ],
   [
     'post /v1/verifications/{id}/sends',
