@@ -24,6 +24,7 @@ if not state then return { 'closed', 'gone' } end
 
 local sends, expires = unpack(redis.call('HMGET', key, 'sends', 'expires'))
 local deadline = tonumber(expires) - policy.send_reserve_ms
+local wanted = status == 'pending' and tonumber(send) == tonumber(sends)
 
 local function claimed(attempt)
   local fields = redis.call('HMGET', key, 'sealed', 'locale')
@@ -32,7 +33,7 @@ end
 
 -- The answer to this very claim was lost: it is given again while it holds.
 local mine = state == 'submitting' and held == token and tonumber(lease) > now
-if mine and status == 'pending' then return claimed(tonumber(attempts)) end
+if mine and wanted then return claimed(tonumber(attempts)) end
 
 if state == 'submitting' then
   if tonumber(lease) > now then return { 'wait', tonumber(lease) - now } end
@@ -40,7 +41,7 @@ if state == 'submitting' then
   state = 'unknown'
 end
 if state ~= 'queued' and state ~= 'unknown' then return { 'closed', state } end
-if status ~= 'pending' or tonumber(send) < tonumber(sends) then return { 'closed', state } end
+if not wanted then return { 'closed', state } end
 if state == 'unknown' and (policy.unknown == 'stop' or tonumber(submitted) >= policy.submissions_max) then
   return { 'closed', state }
 end

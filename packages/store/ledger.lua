@@ -25,7 +25,7 @@ local function move_send(key, send, state, now, ...)
   redis.call('HSET', key, unpack(fields))
 end
 
--- Keeps the hash, its pointer and the agenda alive from now until the code's end and the retention after it.
+-- Puts a verification on the agenda, which lives as long as anything on it can matter.
 local function look_again_at(agenda, id, time, now)
   redis.call('ZADD', agenda, time, id)
   redis.call('PEXPIRE', agenda, policy.code_ttl_ms + policy.retention_ms + policy.lease_ms)

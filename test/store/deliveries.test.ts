@@ -73,6 +73,13 @@ describe('a claim', () => {
     expect(await ledger.claim('mine')).not.toMatchObject({ kind: 'claimed' })
   })
 
+  it('whose answer was lost is not given again once a newer send was ordered', async () => {
+    const ledger = await queued(noWait)
+    await ledger.claim('mine')
+    await ledger.verifications.resend(APPLICATION, ledger.id)
+    expect(await ledger.claim('mine')).toMatchObject({ kind: 'wait' })
+  })
+
   it('is given to one of fifty workers who ask at the same time', async () => {
     const ledger = await queued()
     const claims = await Promise.all(Array.from({ length: 50 }, (_, worker) => ledger.claim(`w${worker}`)))
