@@ -21,11 +21,19 @@ import { completeHeaders, headersOf } from './headers.ts'
 import { healthRoutes, type Readiness } from './health.ts'
 import { OPENAPI } from './openapi.ts'
 import { problem } from './problem.ts'
+import { createStart } from './starting.ts'
 import { verificationRoutes } from './verifications.ts'
 
 export type AppConfig = Pick<
   ApiConfig,
-  'production' | 'apiKeys' | 'publicForm' | 'pythonRoutes' | 'regions' | 'country' | 'trustedProxies'
+  | 'production'
+  | 'apiKeys'
+  | 'publicForm'
+  | 'pythonRoutes'
+  | 'regions'
+  | 'country'
+  | 'trustedProxies'
+  | 'lists'
 >
 
 export type AppDeps = {
@@ -40,7 +48,12 @@ export type App = Hono<ApiEnv>
 
 export function createApp(deps: AppDeps): App {
   const { config } = deps
-  const parts = { ...deps, ...config, readDestination: createReadDestination(config.regions) }
+  const parts = {
+    ...deps,
+    ...config,
+    readDestination: createReadDestination(config.regions, config.lists.tests),
+    start: createStart({ ...deps, lists: config.lists, alarm: (rule) => warnOf(rule, deps.log) }),
+  }
   const app = new Hono<ApiEnv>()
   app.use(aroundRequest(deps), limitBody())
 
@@ -68,6 +81,7 @@ function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
     const startedAt = performance.now()
     const requestId = randomUUID()
     c.set('requestId', requestId)
+    c.set('clientIp', clientIp(c.env?.incoming?.socket.remoteAddress ?? '', headerOf(c, 'x-forwarded-for')))
     c.set('headers', { ...fixed, 'X-Request-Id': requestId })
     await next()
     completeHeaders(c)
@@ -78,16 +92,23 @@ function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
         route: routePath(c, -1),
         status: c.res.status,
         duration_ms: Math.round((performance.now() - startedAt) * 10) / 10,
-        client_ip: clientIp(c.env?.incoming?.socket.remoteAddress ?? '', headerOf(c, 'x-forwarded-for')),
+        client_ip: c.get('clientIp'),
         application: c.get('application'),
         verification: c.get('verification'),
         destination: c.get('destination'),
         refusal: c.get('refusal'),
+        limit: c.get('limit'),
+        explain: c.get('explain'),
         result: c.get('result'),
       },
       'request',
     )
   }
+}
+
+/** Four fifths of a shared budget are used. */
+function warnOf(rule: string, log: Log): void {
+  log.warn({ limit: rule }, 'a limit is nearly reached')
 }
 
 /** Health checks come every few seconds and say nothing new. */

@@ -12,6 +12,7 @@ import {
 } from '#runtime/env.ts'
 import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
 import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
+import { type Lists, parseListed, parseTestNumber, type TestNumber } from '#verification/lists.ts'
 import { type Application, parseApplication } from '#verification/verification.ts'
 
 export type ApiKey = { application: Application; key: string }
@@ -31,6 +32,7 @@ export type ApiConfig = Settings & {
   country: Region
   /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[]
+  lists: Lists
 }
 
 const KEY_SHORTEST = 32
@@ -78,12 +80,37 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     publicForm: reader.value('PUBLIC_FORM', toggle, !reader.production),
     pythonRoutes: reader.value('GUIDE_PYTHON_ROUTES', toggle, false),
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
+    lists: readLists(reader),
     ...readRegions(reader),
   }
   if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {
     reader.problem('API_KEYS', 'the same key stands there twice')
   }
   return { config, problems: reader.problems }
+}
+
+const listed: Kind<string> = {
+  expected: 'an E.164 number such as +12025550123, or a prefix such as +1876*',
+  parse: parseListed,
+}
+
+const testNumber: Kind<TestNumber> = {
+  expected: 'NUMBER:CODE such as +15005550006:123456',
+  parse: parseTestNumber,
+}
+
+/** A number whose code everybody in a team knows is a back door; in production it must be opened knowingly. */
+function readLists(reader: Reader): Lists {
+  const tests = reader.secret('TEST_NUMBERS', listOf(testNumber), [])
+  const wanted = reader.value('TEST_NUMBERS_IN_PRODUCTION', toggle, false)
+  if (reader.production && tests.length > 0 && !wanted) {
+    reader.problem('TEST_NUMBERS', 'is refused in production unless TEST_NUMBERS_IN_PRODUCTION=on')
+  }
+  return {
+    allowed: reader.secret('ALLOWED_NUMBERS', listOf(listed), []),
+    denied: reader.secret('DENIED_NUMBERS', listOf(listed), []),
+    tests,
+  }
 }
 
 function readRegions(reader: Reader): Pick<ApiConfig, 'regions' | 'country'> {

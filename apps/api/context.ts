@@ -11,11 +11,17 @@ export type ApiEnv = {
     headers: Readonly<Record<string, string>>
     /** The last answer that was made with them. */
     answer: Response
+    /** Of the person or program at the other end, past our own proxies. */
+    clientIp: string
     application: Application
     /** The verification the request was about, once known. */
     verification: string
     /** The code of the refusal, when it was refused. */
     refusal: string
+    /** The limit that refused it. */
+    limit: string | undefined
+    /** The rules of the gate that spoke up about a start, as `rule=mode`. */
+    explain: string
     /** The verdict of a check. */
     result: string
     /** The masked number of a start. */

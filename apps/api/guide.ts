@@ -6,10 +6,10 @@ import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import type { Verifications } from '#store/verifications.ts'
 import { parseCode } from '#verification/code.ts'
-import { type Destination, maskDestination, type Region } from '#verification/destination.ts'
+import { maskDestination, type ParsedDestination, type Region } from '#verification/destination.ts'
 import { DEFAULT_LOCALE } from '#verification/message.ts'
 import type { Refused } from '#verification/refusal.ts'
-import { DEFAULT_PURPOSE, type SendReference } from '#verification/verification.ts'
+import { DEFAULT_PURPOSE } from '#verification/verification.ts'
 import { readFormOrJson, readQuery } from './body.ts'
 import { FORM_APPLICATION } from './config.ts'
 import { type ApiEnv, headerOf } from './context.ts'
@@ -18,6 +18,7 @@ import { codeField, toField } from './fields.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
 import { retryAfter } from './problem.ts'
 import { sentenceOf, VERDICT_SENTENCES } from './sentences.ts'
+import type { Start } from './starting.ts'
 
 /** What is missing is told beside its field, as what is wrong is. */
 const requestFields = v.object({ number: v.optional(toField, '') })
@@ -25,7 +26,7 @@ const checkFields = v.object({ number: v.optional(toField, ''), auth_code: v.opt
 
 export type GuideRoutes = {
   verifications: Verifications
-  enqueue: (send: SendReference) => void
+  start: Start
   readDestination: ReadDestination
   country: Region
   pythonRoutes: boolean
@@ -73,36 +74,39 @@ export function guideRoutes(deps: GuideRoutes) {
     return c.text(String(status), status)
   }
 
-  function parse(c: Context<ApiEnv>, number: string): Destination | Refused {
+  function parse(c: Context<ApiEnv>, number: string): ParsedDestination | Refused {
     const parsed = deps.readDestination(number.trim(), deps.country)
-    if (parsed.kind === 'refused') return parsed
-    c.set('destination', maskDestination(parsed.destination))
-    return parsed.destination
+    if (parsed.kind === 'destination') c.set('destination', maskDestination(parsed.destination))
+    return parsed
   }
 
   async function requestAuth(c: Context<ApiEnv>, number: string): Promise<GuideAnswer> {
-    const destination = parse(c, number)
-    if (typeof destination !== 'string') return sendRefusal(c, number, destination)
-    const application = FORM_APPLICATION
-    const started = await deps.verifications.start({
-      application,
+    const parsed = parse(c, number)
+    if (parsed.kind === 'refused') return sendRefusal(c, number, parsed)
+    const { destination, region } = parsed
+    const started = await deps.start({
+      application: FORM_APPLICATION,
       destination,
+      region,
       purpose: DEFAULT_PURPOSE,
       channel: 'sms',
       locale: DEFAULT_LOCALE,
+      clientIp: c.get('clientIp'),
+      silent: true,
     })
     if (started.kind === 'refused') return sendRefusal(c, number, started)
     c.set('verification', started.id)
-    deps.enqueue({ application, verification: started.id, send: started.send })
+    c.set('explain', started.explain)
     return { status: 200, text: 'Your code was sent', page: { number, sentTo: maskDestination(destination) } }
   }
 
   async function validateAuth(c: Context<ApiEnv>, number: string, typed: string): Promise<GuideAnswer> {
-    const destination = parse(c, number)
-    if (typeof destination !== 'string') {
-      c.set('refusal', destination.refusal)
-      return forbidden({ number, checkNumberError: sentenceOf(destination) })
+    const parsed = parse(c, number)
+    if (parsed.kind === 'refused') {
+      c.set('refusal', parsed.refusal)
+      return forbidden({ number, checkNumberError: sentenceOf(parsed) })
     }
+    const { destination } = parsed
     const code = parseCode(typed)
     if (!code)
       return forbidden({ number, codeError: typed === '' ? 'Type the code.' : 'A code is 6 digits.' })
@@ -127,6 +131,7 @@ export function guideRoutes(deps: GuideRoutes) {
 
 function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
   c.set('refusal', refused.refusal)
+  c.set('limit', refused.limit)
   const page = { number, numberError: sentenceOf(refused) }
   if (refused.retryAfterMs === undefined) return invalidNumber(page)
   return { status: 429, text: 'Too Many Requests', page, retryAfterMs: refused.retryAfterMs }

@@ -3,7 +3,7 @@
  * (RFC 9457). `code` is stable; sentences may be improved at any time.
  */
 import type { Context } from 'hono'
-import type { DestinationRefusal, Refused, VerificationRefusal } from '#verification/refusal.ts'
+import type { DestinationRefusal, GateRefusal, Refused, VerificationRefusal } from '#verification/refusal.ts'
 import type { ApiEnv } from './context.ts'
 import { answerJson } from './headers.ts'
 
@@ -19,7 +19,7 @@ type RequestProblem =
   | 'service_unavailable'
   | 'internal_fault'
 
-export type ProblemCode = DestinationRefusal | VerificationRefusal | RequestProblem
+export type ProblemCode = DestinationRefusal | VerificationRefusal | GateRefusal | RequestProblem
 
 type Row = readonly [status: number, title: string]
 
@@ -47,6 +47,18 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   sends_exhausted: [429, 'This verification has had all its sends.'],
   send_limit: [429, 'This number has been sent too many codes. Wait before asking for another.'],
   check_limit: [429, 'Too many wrong codes were tried for this number. Wait before trying again.'],
+  client_limit: [429, 'Too many codes were asked for from this address. Wait before asking for another.'],
+  traffic_limit: [429, 'Too many codes were sent there. Wait before asking for another.'],
+  suspected_fraud: [
+    429,
+    'Too few of the codes sent to numbers like this one are ever used. Try again later.',
+  ],
+  spend_limit: [429, 'A budget for messages is spent.'],
+  guess_limit: [429, 'Too many wrong codes were tried. Nothing is checked until some time has passed.'],
+  number_denied: [403, 'Codes are not sent to this number.'],
+  challenge_required: [403, 'Solve a challenge first, and send its solution along.'],
+  challenge_used: [403, 'This challenge was used before. Solve another.'],
+  sending_stopped: [503, 'Sending is stopped. Codes already sent can be checked.'],
   service_unavailable: [503, 'The service cannot answer right now. Try again shortly.'],
   internal_fault: [500, 'Something went wrong on our side.'],
 }
@@ -56,7 +68,12 @@ export type FieldProblem = { field: string; problem: string }
 export function problem(
   c: Context<ApiEnv>,
   code: ProblemCode,
-  more: { retryAfterMs?: number; errors?: readonly FieldProblem[]; headers?: Record<string, string> } = {},
+  more: {
+    retryAfterMs?: number
+    limit?: string
+    errors?: readonly FieldProblem[]
+    headers?: Record<string, string>
+  } = {},
 ): Response {
   const [status, title] = PROBLEMS[code]
   c.set('refusal', code)
@@ -67,6 +84,7 @@ export function problem(
     status,
     code,
     retry_after: wait === undefined ? undefined : Number(wait),
+    limit: more.limit,
     errors: more.errors,
   }
   return answerJson(c, status, body, {
@@ -76,8 +94,12 @@ export function problem(
   })
 }
 
-export function refusal(c: Context<ApiEnv>, { refusal: code, retryAfterMs }: Refused): Response {
-  return problem(c, code, retryAfterMs === undefined ? {} : { retryAfterMs })
+export function refusal(c: Context<ApiEnv>, { refusal: code, retryAfterMs, limit }: Refused): Response {
+  c.set('limit', limit)
+  return problem(c, code, {
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(limit === undefined ? {} : { limit }),
+  })
 }
 
 /** Whole seconds, rounded up: a caller who waits them is never early. */

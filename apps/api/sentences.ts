@@ -24,6 +24,13 @@ const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
   sends_exhausted: 'That was the last code for now.',
   send_limit: 'This number was sent too many codes.',
   check_limit: 'Too many wrong codes were tried for this number.',
+  client_limit: 'Too many codes were asked for from your address.',
+  traffic_limit: 'Too many codes were sent there.',
+  spend_limit: 'No more codes can be sent for now.',
+  guess_limit: 'Too many wrong codes were tried.',
+  sending_stopped: 'No codes are sent at the moment.',
+  challenge_required: 'We could not make sure that you are a person.',
+  challenge_used: 'That took too long. Try again.',
   unknown_verification: 'There is no code for this number. Ask for one first.',
 }
 

@@ -18,6 +18,7 @@ import { channelField, clientIpField, countryField, localeField, purposeField, t
 import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { refusal } from './problem.ts'
+import type { Start } from './starting.ts'
 
 const startFields = v.strictObject({
   to: toField,
@@ -30,12 +31,13 @@ const startFields = v.strictObject({
 
 export type VerificationRoutes = {
   verifications: Verifications
+  start: Start
   /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
   enqueue: (send: SendReference) => void
   readDestination: ReadDestination
 }
 
-export function verificationRoutes({ verifications, enqueue, readDestination }: VerificationRoutes) {
+export function verificationRoutes({ verifications, start, enqueue, readDestination }: VerificationRoutes) {
   const app = new Hono<ApiEnv>()
 
   app.post('/', async (c) => {
@@ -43,16 +45,25 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     if (key instanceof Response) return key
     const body = await readJson(c, startFields)
     if (body.kind === 'problem') return body.response
-    const { to, country, channel, locale, purpose } = body.value
+    const { to, country, channel, locale, purpose, client_ip } = body.value
     const parsed = readDestination(to, country)
     if (parsed.kind === 'refused') return refusal(c, parsed)
     const { destination } = parsed
     c.set('destination', maskDestination(destination))
     const application = c.get('application')
-    const started = await verifications.start({ application, destination, channel, locale, purpose, ...key })
+    const started = await start({
+      application,
+      destination,
+      region: parsed.region,
+      channel,
+      locale,
+      purpose,
+      ...(client_ip === undefined ? {} : { clientIp: client_ip }),
+      ...key,
+    })
     if (started.kind === 'refused') return refusal(c, started)
-    handOver(application, started)
     c.set('verification', started.id)
+    c.set('explain', started.explain)
     const location = `/v1/verifications/${started.id}`
     return answerJson(c, 202, startedAnswer(started, destination, purpose), { Location: location })
   })
@@ -72,6 +83,7 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     if (sentAgain.kind === 'refused') return refusal(c, sentAgain)
     handOver(application, sentAgain)
     c.set('verification', sentAgain.id)
+    c.set('explain', sentAgain.explain)
     const view = await verifications.read(application, sentAgain.id)
     return view ? answerJson(c, 202, verificationAnswer(view)) : refusal(c, refused('unknown_verification'))
   })

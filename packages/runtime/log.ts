@@ -21,6 +21,8 @@ export type LogFields = {
   reason?: string | undefined
   receipt?: string | undefined
   refusal?: string | undefined
+  limit?: string | undefined
+  explain?: string | undefined
   destination?: string | undefined
   result?: string | undefined
   count?: number | undefined

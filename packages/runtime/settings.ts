@@ -3,7 +3,10 @@
  * or another policy than the API would open nothing and decide otherwise.
  */
 import { createHash } from 'node:crypto'
+import { parseRegion } from '#verification/destination.ts'
+import { formatRule, parseMoney, parseRule, type Rule } from '#verification/gate.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
+import type { Prices } from '#verification/price.ts'
 import type { MasterKey } from '#verification/vault.ts'
 import { integer, type Kind, listOf, oneOf, type Reader, url } from './env.ts'
 import { LOG_LEVELS, type LogLevel } from './log.ts'
@@ -102,5 +105,37 @@ function readPolicy(reader: Reader): Policy {
     checksMax: reader.value('CHECKS_MAX', integer(1, HARD_LIMITS.checksMax), DEFAULT_POLICY.checksMax),
     resendCode: reader.value('RESEND_CODE', oneOf('same', 'new'), DEFAULT_POLICY.resendCode),
     unknown: reader.value('UNKNOWN', oneOf('resend', 'stop'), DEFAULT_POLICY.unknown),
+    rules: readRules(reader, DEFAULT_POLICY.rules),
+    guessRules: readRules(reader, DEFAULT_POLICY.guessRules),
+    prices: readPrices(reader),
   }
+}
+
+/** Each rule may be set by LIMIT_ and its name; `off` takes it out. */
+export function readRules(reader: Reader, defaults: readonly Rule[]): Rule[] {
+  return defaults
+    .map((rule) => reader.value(`LIMIT_${rule.name.toUpperCase()}`, limit(rule), rule))
+    .filter((rule) => rule !== 'off')
+}
+
+function limit(rule: Rule): Kind<Rule | 'off'> {
+  const form = rule.counts === 'conversion' ? 'PERCENT%/MINIMUM' : 'MAX'
+  return {
+    expected: `${form} or ${form}:MODE with observe, challenge or block (${formatRule(rule)}), or off`,
+    parse: (text) => parseRule(text, rule),
+  }
+}
+
+const price: Kind<readonly [string, number]> = {
+  expected: 'REGION:PRICE such as US:0.015, * for all other regions',
+  parse(text) {
+    const [region = '', amount = '', ...rest] = text.split(':')
+    const micros = parseMoney(amount)
+    const known = region === '*' || parseRegion(region) !== undefined
+    return known && micros !== undefined && rest.length === 0 ? [region, micros] : undefined
+  },
+}
+
+function readPrices(reader: Reader): Prices {
+  return { ...DEFAULT_POLICY.prices, ...Object.fromEntries(reader.value('PRICES', listOf(price), [])) }
 }

@@ -9,6 +9,7 @@
 --
 -- Nothing is sent and no code is approved from here on.
 --@include clock.lua
+--@include meters.lua
 --@include ledger.lua
 
 local key, agenda = unpack(KEYS)

@@ -16,6 +16,7 @@
 -- says nothing to a guesser. An ended verification is never written to again, nor brought back after its time.
 --@include clock.lua
 --@include windows.lua
+--@include meters.lua
 --@include ledger.lua
 
 local key, wrong_key, agenda, idempotency = unpack(KEYS)
@@ -52,8 +53,8 @@ local status = status_at(key, agenda, id, now)
 if status == 'approved' then return remember('already_used', 0) end
 if status ~= 'pending' then return remember(status, 0) end
 
-local retry_at = window_retry_at(wrong_key, policy.wrong_check_limits, now)
-if retry_at > 0 then return { 'refused', 'check_limit', retry_at - now } end
+local refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
+if refusal then return refusal end
 
 if is_own_mac(redis.call('HGET', key, 'code_mac')) then
   end_verification(key, agenda, id, 'approved', 'canceled', now)

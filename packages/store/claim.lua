@@ -2,6 +2,7 @@
 --
 -- KEYS[1] verification hash
 -- KEYS[2] agenda       sorted set
+-- KEYS[3] stopped      string, there while sending is stopped
 -- ARGV    id, send, fencing token (new for each claim)
 --
 -- Replies {'claimed', sealed number and code, locale, attempt (1, 2, ...), ms left until the last moment to submit}
@@ -11,9 +12,10 @@
 -- At most policy.submissions_max messages may ever have left for one send; none leaves after the deadline, an
 -- approval, a cancellation or a newer send. An attempt whose lease ran out may have left: it counts as unknown.
 --@include clock.lua
+--@include meters.lua
 --@include ledger.lua
 
-local key, agenda = unpack(KEYS)
+local key, agenda, stopped = unpack(KEYS)
 local id, send, token = unpack(ARGV)
 if redis.call('EXISTS', key) == 0 then return { 'closed', 'gone' } end
 local now = now_ms()
@@ -53,6 +55,8 @@ if deadline <= now then
   move_send(key, send, 'expired', now, 'reason', 'not_sent_in_time')
   return { 'closed', 'expired' }
 end
+
+if redis.call('EXISTS', stopped) == 1 then return { 'wait', policy.stopped_retry_ms } end
 
 attempts = tonumber(attempts) + 1
 move_send(key, send, 'submitting', now, 'token', token, 'lease', now + policy.lease_ms,

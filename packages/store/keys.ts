@@ -1,26 +1,42 @@
 /**
- * Every key of the service, its shape, its type, its life and who writes it. All keys of one application carry the
- * same hash tag, so that each script touches one slot of a Redis Cluster.
+ * Every key of the service, its shape, its type, its life and who writes it. All keys carry one hash tag: the limits of
+ * all applications together are decided in the same step as an application's own, so every script touches one slot
+ * (docs/decisions/0009).
  *
  * | key | type | life | written by |
  * |---|---|---|---|
- * | `P:{A}:v:ID` | hash: the verification and its sends | end of the code + retention | start, resend, check, cancel, claim, record, receipt, sweep |
- * | `P:{A}:p:TAG:PURPOSE` | string: id of the newest verification | as the verification | start |
- * | `P:{A}:s:TAG` | list: times of sends to a number, newest first | longest send window | start, resend |
- * | `P:{A}:w:TAG` | list: times of wrong checks, newest first | longest wrong-check window | check |
- * | `P:{A}:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
- * | `P:{A}:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
- * | `P:applications` | sorted set: applications by when last seen | a day, renewed | the API |
- * | `P:m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
+ * | `{P}:A:v:ID` | hash: the verification and its sends | end of the code + retention | start, resend, check, cancel, claim, record, receipt, sweep |
+ * | `{P}:A:p:TAG:PURPOSE` | string: id of the newest verification | as the verification | start |
+ * | `{P}:A:s:TAG` | list: times of sends to a number, newest first | longest send window | start, resend |
+ * | `{P}:A:w:TAG` | list: times of wrong checks, newest first | longest wrong-check window | check |
+ * | `{P}:A:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
+ * | `{P}:A:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
+ * | `{P}:@SCOPE:NAME` | hash: meters of an address, a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, what ends a verification |
+ * | `{P}:@stopped` | string: why sending is stopped | a year | `npm run sending` |
+ * | `{P}:@c:NONCE` | string: a challenge that was used | the challenge's | start |
+ * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
+ * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
  *
- * P is the prefix, A the application, TAG the keyed tag of a number (never the number).
+ * P is the prefix, A the application (never with an @), TAG the keyed tag of a number (never the number).
  */
+import type { Scope } from '#verification/gate.ts'
 import type { Application, Purpose, VerificationId } from '#verification/verification.ts'
 
 export type Keys = ReturnType<typeof createKeys>
 
+const SCOPE_LETTERS = {
+  ip: 'i',
+  network: 'n',
+  prefix: 'x',
+  range: 'q',
+  region: 'r',
+  application: 'a',
+  overall: 'o',
+} as const satisfies Record<Scope, string>
+
 export function createKeys(prefix: string) {
-  const of = (application: Application) => `${prefix}:{${application}}:`
+  const all = `{${prefix}}:@`
+  const of = (application: Application) => `{${prefix}}:${application}:`
   return {
     /** Start of every verification key of an application; scripts that find an id put it behind this. */
     verifications: (application: Application) => `${of(application)}v:`,
@@ -31,7 +47,12 @@ export function createKeys(prefix: string) {
     wrongChecks: (application: Application, tag: string) => `${of(application)}w:${tag}`,
     idempotency: (application: Application, name: string) => `${of(application)}i:${name}`,
     agenda: (application: Application) => `${of(application)}agenda`,
-    applications: () => `${prefix}:applications`,
-    message: (messageId: string) => `${prefix}:m:${messageId}`,
+    /** Where a scope's meters are; without a name there is nothing to count, and no key of that name is touched. */
+    scope: (scope: Scope, name: string | undefined) =>
+      name === undefined ? `${all}-` : `${all}${SCOPE_LETTERS[scope]}:${name}`,
+    stopped: () => `${all}stopped`,
+    challenge: (nonce: string | undefined) => (nonce === undefined ? `${all}-` : `${all}c:${nonce}`),
+    applications: () => `${all}applications`,
+    message: (messageId: string) => `${all}m:${messageId}`,
   }
 }

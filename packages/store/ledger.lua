@@ -1,10 +1,16 @@
 -- The verification hash and the sends inside it. Fields of the verification:
 --   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_masked,
 --   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count), sends (count), next_send (ms),
---   ended (ms, once ended)
+--   ended (ms, once ended), gates (keys of the scopes its conversion is counted for), explain (rules that spoke up),
+--   held (why nothing is sent), trusted
 -- Fields of send N, `N:name`:
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move), attempts, submitted (messages that may
 --   have left), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason
+
+-- States of a send whose message never left.
+local UNSENT = {
+  queued = true, rejected = true, expired = true, canceled = true, superseded = true, suppressed = true,
+}
 
 local function send_field(send, name) return send .. ':' .. name end
 
@@ -31,8 +37,9 @@ local function look_again_at(agenda, id, time, now)
   redis.call('PEXPIRE', agenda, policy.code_ttl_ms + policy.retention_ms + policy.lease_ms)
 end
 
--- Sends still waiting can no longer leave: they get `state`.
+-- Sends still waiting can no longer leave: they get `state`. Answers whether any message may have left before.
 local function close_sends(key, sends, state, reason, now)
+  local sent = false
   for send = 1, sends do
     local current = get_send(key, send, 'state')
     if current == 'queued' then
@@ -40,6 +47,19 @@ local function close_sends(key, sends, state, reason, now)
     elseif current == 'unknown' then
       redis.call('HDEL', key, send_field(send, 'retry'))
     end
+    sent = sent or not UNSENT[current]
+  end
+  return sent
+end
+
+-- Counts, the moment it ends, what came of a verification that was sent to.
+local function count_conversion(key, approved, now)
+  for gate in string.gmatch(redis.call('HGET', key, 'gates') or '', '%S+') do
+    local window_ms = policy.conversion_window_ms
+    local values = redis.call('HMGET', gate, 'matured', 'approved')
+    local matured, typed = read_meter(values[1], window_ms, now), read_meter(values[2], window_ms, now)
+    redis.call('HSET', gate, 'matured', add_to_meter(matured, 1), 'approved', add_to_meter(typed, approved and 1 or 0))
+    redis.call('PEXPIRE', gate, policy.gate_ttl_ms)
   end
 end
 
@@ -58,7 +78,7 @@ local function end_verification(key, agenda, id, status, send_state, now)
   local sends = tonumber(redis.call('HGET', key, 'sends'))
   redis.call('HSET', key, 'status', status, 'ended', now)
   redis.call('HDEL', key, 'sealed')
-  close_sends(key, sends, send_state, status, now)
+  if close_sends(key, sends, send_state, status, now) then count_conversion(key, status == 'approved', now) end
   rest_on_agenda(key, agenda, id, sends, now)
 end
 

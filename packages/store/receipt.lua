@@ -9,6 +9,7 @@
 -- Receipts come in any order and any number of times; the ledger only moves forwards. Any receipt proves that the
 -- provider accepted the message, so it settles an unknown attempt and no second message leaves.
 --@include clock.lua
+--@include meters.lua
 --@include ledger.lua
 
 local key, agenda = unpack(KEYS)

@@ -11,6 +11,7 @@
 --
 -- A receipt may have come first: what it proved is never taken back.
 --@include clock.lua
+--@include meters.lua
 --@include ledger.lua
 
 local key, agenda = unpack(KEYS)

@@ -4,30 +4,40 @@
 -- KEYS[2] sends        list: times of sends to the number
 -- KEYS[3] wrong checks list: times of wrong checks of the number
 -- KEYS[4] agenda       sorted set
--- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same)
+-- KEYS[5] stopped      string, there while sending is stopped
+-- KEYS[6...12] scopes of the gate, as start.lua
+-- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
+--         facts for the gate, as start.lua, but `trusted`, which the verification knows
 --
 -- Replies {'sent_again', ...} as start.lua, or {'refused', code, retry after ms (-1: never)}
 --
 -- The life of the code and its checks stay as they were.
 --@include clock.lua
 --@include windows.lua
+--@include meters.lua
 --@include ledger.lua
+--@include gate.lua
+--@include sending.lua
 --@include resending.lua
 
-local key, sends_key, wrong_key, agenda = unpack(KEYS)
-local id, code_mac, sealed = unpack(ARGV)
+local key, sends_key, wrong_key, agenda, stopped = unpack(KEYS)
+local id, code_mac, sealed, spend, number, region, challenged = unpack(ARGV)
 local now = now_ms()
 
 if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
 local pending = pending_verification(key, agenda, id, now)
 if not pending then return { 'refused', 'verification_ended', -1 } end
+local is_test = pending.held == 'test_number'
+if not is_test and redis.call('EXISTS', stopped) == 1 then return stopped_refusal() end
 
 local refusal = resend_refusal(pending, now)
+  or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
+  or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
-local retry_at = window_retry_at(wrong_key, policy.wrong_check_limits, now)
-if retry_at > 0 then return { 'refused', 'check_limit', retry_at - now } end
-retry_at = window_retry_at(sends_key, policy.send_limits, now)
-if retry_at > 0 then return { 'refused', 'send_limit', retry_at - now } end
+local facts = gate_facts(spend, number, region, pending.trusted, challenged)
+local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 6) }, facts, now)
+if passage.refusal then return passage.refusal end
 
 window_add(sends_key, policy.send_limits, now)
-return resend(key, agenda, id, pending, code_mac, sealed, now)
+count_passage(passage, pending.held)
+return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage), now)

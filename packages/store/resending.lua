@@ -11,21 +11,24 @@ end
 
 -- An earlier send still waiting is superseded: the person gets one message, not two. With a new code the old one is
 -- dead from here on. Replies as start.lua does.
-local function resend(key, agenda, id, verification, code_mac, sealed, now)
+local function resend(key, agenda, id, verification, code_mac, sealed, explain, now)
   close_sends(key, verification.sends, 'superseded', 'superseded', now)
+  if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
   if code_mac ~= '' then redis.call('HSET', key, 'code_mac', code_mac, 'sealed', sealed) end
   local send = verification.sends + 1
   local next_send = add_send(key, agenda, id, send, now)
+  if verification.held then hold_send(key, agenda, id, send, verification.expires, verification.held, now) end
   return {
     'sent_again', id, send, verification.created, verification.expires, next_send,
     #policy.resend_waits_ms + 1 - send, policy.checks_max - verification.wrong, now,
-    verification.channel, verification.locale,
+    verification.channel, verification.locale, explain,
   }
 end
 
 -- The fields both refusal and resend need, or nil when the verification is gone or has ended.
 local function pending_verification(key, agenda, id, now)
-  local f = redis.call('HMGET', key, 'status', 'expires', 'created', 'next_send', 'sends', 'wrong', 'channel', 'locale')
+  local f = redis.call('HMGET', key,
+    'status', 'expires', 'created', 'next_send', 'sends', 'wrong', 'channel', 'locale', 'held', 'trusted')
   if f[1] ~= 'pending' then return nil end
   local expires = tonumber(f[2])
   if expires <= now then
@@ -34,6 +37,7 @@ local function pending_verification(key, agenda, id, now)
   end
   return {
     expires = expires, created = tonumber(f[3]), next_send = tonumber(f[4]), sends = tonumber(f[5]),
-    wrong = tonumber(f[6]), channel = f[7], locale = f[8],
+    wrong = tonumber(f[6]), channel = f[7], locale = f[8], held = f[9],
+    trusted = f[10],
   }
 end

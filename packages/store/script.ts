@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ChainableCommander, Redis } from 'ioredis'
 import type { Policy } from '#verification/policy.ts'
+import { luaPolicy } from './lua-policy.ts'
 
 /** Redis did not do what was asked: away, too slow, or refusing. What was asked may have happened or not. */
 export class StoreFault extends Error {
@@ -25,38 +26,14 @@ export type Script = (
   args: readonly (string | number)[],
 ) => Promise<Reply>
 
-/** Scripts see the policy as a Lua table of this shape; a time is in milliseconds, a limit list is flat. */
-function luaPolicy(policy: Policy): string {
-  const limits = (list: Policy['sendLimits']) => list.flatMap((limit) => [limit.max, limit.windowMs])
-  const fields = {
-    code_ttl_ms: policy.codeTtlMs,
-    send_reserve_ms: policy.sendReserveMs,
-    retention_ms: policy.retentionMs,
-    checks_max: policy.checksMax,
-    resend_waits_ms: policy.resendWaitsMs,
-    send_limits: limits(policy.sendLimits),
-    wrong_check_limits: limits(policy.wrongCheckLimits),
-    resend_code: policy.resendCode,
-    unknown: policy.unknown,
-    submissions_max: policy.submissionsMax,
-    receipt_wait_ms: policy.receiptWaitMs,
-    lease_ms: policy.leaseMs,
-    sweep_after_ms: policy.sweepAfterMs,
-    idempotency_ttl_ms: policy.idempotencyTtlMs,
-  }
-  const literal = (value: number | string | readonly number[]) =>
-    typeof value === 'object' ? `{${value.join(',')}}` : JSON.stringify(value)
-  const entries = Object.entries(fields).map(([name, value]) => `${name}=${literal(value)}`)
-  return `local policy = {${entries.join(',')}}\n`
-}
-
 function readLua(name: string): string {
   const text = readFileSync(new URL(name, import.meta.url), 'utf8')
   return text.replace(/^--@include (\S+)$/gm, (_, included: string) => readLua(included))
 }
 
-export function loadScript(name: string, policy: Policy): Script {
-  const text = luaPolicy(policy) + readLua(name)
+/** @param rules further Lua in front of the script, such as the rules it asks */
+export function loadScript(name: string, policy: Policy, rules = ''): Script {
+  const text = luaPolicy(policy) + rules + readLua(name)
   const sha = createHash('sha1').update(text).digest('hex')
   return async (redis, keys, args) => {
     try {

@@ -6,26 +6,41 @@
 -- KEYS[4] wrong checks list: times of wrong checks of the number
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
--- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC, sealed number and code, purpose, channel,
---         locale, fingerprint of the request ('' without Idempotency-Key),
---         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code
+-- KEYS[7] stopped      string, there while sending is stopped
+-- KEYS[8] challenge    string, there once the challenge was used; not touched when its ARGV is ''
+-- KEYS[9...15] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
+-- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC,
+--         sealed number and code, purpose, channel, locale, fingerprint of the request ('' without Idempotency-Key),
+--         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
+--         keys of the scopes its conversion is counted for,
+--         why the message is held back ('test_number' | 'number_denied') or '', 'silent' or '',
+--         ms a passed challenge must be remembered as used ('' without one),
+--         facts for the gate: spend (millionths of the currency), short tag of the number, region,
+--         'trusted' or '', 'challenged' or ''
 --
 -- Replies {'started' | 'sent_again', id, send, created, expires, next send (0: none left), sends left, checks left,
---          now, channel, locale}; times in ms
---         {'refused', code, retry after ms (-1: never)}
+--          now, channel, locale, explain}; times in ms; explain: `rule=mode ...`, the rules that spoke up
+--         {'refused', code, retry after ms (-1: never)[, name of the limit]}
 --         {'make'}: a code is needed and was not given (MAC '' below), or was made for another verification than is
 --         pending; ask again with one. Nothing was written
 --
 -- Everything is checked before anything is counted: a refusal leaves no trace. What a pending verification had
 -- already used up (checks, sends, life) never comes back by starting again.
+--
+-- A silent caller learns nothing about a number from its answers: where others are refused, a verification is begun
+-- like any other, whose message is held back.
 --@include clock.lua
 --@include windows.lua
+--@include meters.lua
 --@include ledger.lua
+--@include gate.lua
+--@include sending.lua
 --@include resending.lua
 
-local pointer, key, sends_key, wrong_key, agenda, idempotency = unpack(KEYS)
+local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge_key = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
-  resend_id, resend_mac, resend_sealed = unpack(ARGV)
+  resend_id, resend_mac, resend_sealed, gates, held, silent, challenge_ms,
+  spend, number, region, trusted, challenged = unpack(ARGV)
 
 local function remember(reply)
   if fingerprint ~= '' then
@@ -43,42 +58,63 @@ if fingerprint ~= '' then
 end
 
 local now = now_ms()
+local pending_id, is_stopped = unpack(redis.call('MGET', pointer, stopped))
+if is_stopped and held ~= 'test_number' then return stopped_refusal() end
 
 -- A code that could not be checked is not worth a message.
-local retry_at = window_retry_at(wrong_key, policy.wrong_check_limits, now)
-if retry_at > 0 then return { 'refused', 'check_limit', retry_at - now } end
+local refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
+if refusal then return refusal end
 
-local pending_id = redis.call('GET', pointer)
 local pending_key = pending_id and prefix .. pending_id
 local pending = pending_id and pending_verification(pending_key, agenda, pending_id, now)
 if pending then
-  local refusal = resend_refusal(pending, now)
+  refusal = resend_refusal(pending, now)
   if refusal and refusal[2] ~= 'too_late_to_send' then return refusal end
   -- Too little life is left in it for another message: the new verification takes its place.
   pending.replaced = refusal ~= nil
 end
 
--- The place of the abuse policy: every further limit is checked here, before anything is written.
-retry_at = window_retry_at(sends_key, policy.send_limits, now)
-if retry_at > 0 then return { 'refused', 'send_limit', retry_at - now } end
-
-if pending and not pending.replaced then
-  if policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
-  window_add(sends_key, policy.send_limits, now)
-  return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, now))
+refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
+if refusal then return refusal end
+local facts = gate_facts(spend, number, region, trusted, challenged)
+local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 9) }, facts, now)
+if passage.refusal then
+  if silent == '' or not SPEAKS_OF_NUMBER[passage.refusal[2]] then return passage.refusal end
+  held = passage.refusal[2]
 end
 
-if code_mac == '' then return { 'make' } end
+local again = pending and not pending.replaced
+if again and policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
+if not again and code_mac == '' then return { 'make' } end
+
+-- Last, so that no other refusal uses it up.
+if challenge_ms ~= '' and not redis.call('SET', challenge_key, '1', 'NX', 'PX', challenge_ms) then
+  return { 'refused', 'challenge_used', -1 }
+end
+
+window_add(sends_key, policy.send_limits, now)
+count_passage(passage, held ~= '')
+local explain = explain_passage(passage)
+if again then
+  pending.held = pending.held or (held ~= '' and held)
+  return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, now))
+end
+
 if pending then end_verification(pending_key, agenda, pending_id, 'canceled', 'superseded', now) end
 local expires = now + policy.code_ttl_ms
 local life_ms = policy.code_ttl_ms + policy.retention_ms
-window_add(sends_key, policy.send_limits, now)
 redis.call('SET', pointer, new_id, 'PX', life_ms)
 redis.call('HSET', key, 'status', 'pending', 'purpose', purpose, 'channel', channel, 'locale', locale,
   'to_tag', to_tag, 'to_masked', to_masked, 'code_mac', code_mac, 'sealed', sealed,
-  'created', now, 'expires', expires, 'wrong', 0)
+  'created', now, 'expires', expires, 'wrong', 0, 'gates', gates)
 redis.call('PEXPIRE', key, life_ms)
+if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
+if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
 local next_send = add_send(key, agenda, new_id, 1, now)
+if held ~= '' then
+  redis.call('HSET', key, 'held', held)
+  hold_send(key, agenda, new_id, 1, expires, held, now)
+end
 return remember({
-  'started', new_id, 1, now, expires, next_send, #policy.resend_waits_ms, policy.checks_max, now, channel, locale,
+  'started', new_id, 1, now, expires, next_send, #policy.resend_waits_ms, policy.checks_max, now, channel, locale, explain,
 })

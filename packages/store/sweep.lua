@@ -9,6 +9,7 @@
 -- Each verification is moved on the agenda in the same step, so two sweepers never bring the same send at once. To
 -- bring a send that is already queued is harmless: the claim decides.
 --@include clock.lua
+--@include meters.lua
 --@include ledger.lua
 
 local agenda = KEYS[1]

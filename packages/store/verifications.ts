@@ -4,7 +4,7 @@
  */
 import type { Redis } from 'ioredis'
 import { type Code, generateCode } from '#verification/code.ts'
-import { type Destination, maskDestination } from '#verification/destination.ts'
+import { type Destination, maskDestination, type Region } from '#verification/destination.ts'
 import type { Locale } from '#verification/message.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
@@ -20,17 +20,28 @@ import {
   type VerificationView,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
+import { luaRules } from './lua-policy.ts'
+import { type Asker, createPassage, type Place } from './passage.ts'
 import { createRecentStarts } from './recent-starts.ts'
 import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
 import { decodeVerification, type Hash } from './view.ts'
 
-export type StartRequest = {
+export type StartRequest = Asker & {
   application: Application
   destination: Destination
+  region: Region
   purpose: Purpose
   channel: Channel
   locale: Locale
   idempotencyKey?: string
+  /** On the allow list: only its own limits and the budgets of money and of the whole apply. */
+  trusted?: boolean
+  /** A test number has a code of its own. */
+  testCode?: Code
+  /** Why nothing is sent though the start is answered like any other. */
+  held?: 'test_number' | 'number_denied'
+  /** The caller must not learn from the answer what is held against a number. */
+  silent?: boolean
 }
 
 /** What a start or a resend came to. Times are Redis's, in milliseconds since 1970. */
@@ -46,6 +57,8 @@ export type Started = {
   nowMs: number
   channel: Channel
   locale: string
+  /** The rules of the gate that spoke up, as `rule=mode ...`. */
+  explain: string
 }
 
 export type Checked = { kind: 'checked'; id: VerificationId; verdict: Verdict; checksLeft: number }
@@ -54,6 +67,8 @@ type Repeat = { key: string; fingerprint: string }
 
 /** What is needed of a verification before a script can be asked about it. */
 type Owner = CodeOwner & { sendsKey: string; wrongKey: string; key: string; agenda: string }
+/** What of a verification never changes. */
+type Known = { tag: string; purpose: Purpose; place: Place; channel: Channel }
 
 /** Under RESEND_CODE=same. */
 const NO_NEW_CODE = ['', '', ''] as const
@@ -70,10 +85,12 @@ export type Verifications = ReturnType<typeof createVerifications>
 export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
   const { redis, keys, policy, vault } = deps
   const recent = createRecentStarts()
-  const owners = createMemory<{ tag: string; purpose: Purpose }>(OWNERS_REMEMBERED_MAX)
+  const passage = createPassage(deps)
+  const owners = createMemory<Known>(OWNERS_REMEMBERED_MAX)
+  const gate = luaRules('gate', policy.rules)
   const scripts = {
-    start: loadScript('start.lua', policy),
-    resend: loadScript('resend.lua', policy),
+    start: loadScript('start.lua', policy, gate),
+    resend: loadScript('resend.lua', policy, gate),
     check: loadScript('check.lua', policy),
     cancel: loadScript('cancel.lua', policy),
   }
@@ -96,16 +113,24 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     }
   }
 
-  /** Number and purpose of a verification never change: what this process started or read it need not read again. */
-  async function findOwner(application: Application, id: VerificationId): Promise<Owner | undefined> {
+  /** What this process started or read it need not read again. */
+  async function findKnown(application: Application, id: VerificationId): Promise<Known | undefined> {
     const known = owners.get(`${application} ${id}`)
-    if (known) return ownerOf(application, id, known.tag, known.purpose)
-    const [tag, purpose] = await ask(() =>
-      redis.hmget(keys.verification(application, id), 'to_tag', 'purpose'),
+    if (known) return known
+    const fields = await ask(() =>
+      redis.hmget(keys.verification(application, id), 'to_tag', 'purpose', 'channel', 'gates', 'to_masked'),
     )
-    if (!tag || !purpose) return undefined
-    owners.set(`${application} ${id}`, { tag, purpose: purpose as Purpose })
-    return ownerOf(application, id, tag, purpose as Purpose)
+    const [tag, purpose, channel, gates, masked] = fields
+    if (!tag || !purpose || !channel) return undefined
+    const place = passage.placeIn(gates ?? '', masked ?? '')
+    const read = { tag, purpose: purpose as Purpose, channel: channel as Channel, place }
+    owners.set(`${application} ${id}`, read)
+    return read
+  }
+
+  async function findOwner(application: Application, id: VerificationId): Promise<Owner | undefined> {
+    const known = await findKnown(application, id)
+    return known && ownerOf(application, id, known.tag, known.purpose)
   }
 
   async function findPointer(application: Application, tag: string, purpose: Purpose) {
@@ -134,11 +159,11 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
 
   /** Everything a new verification is made of; the script takes it only when nothing speaks against a send. */
   async function makeMaterial(
-    { application, purpose, destination }: StartRequest,
+    { application, purpose, destination, testCode }: StartRequest,
     tag: string,
   ): Promise<Material> {
     const owner = ownerOf(application, newVerificationId(), tag, purpose)
-    const code = generateCode()
+    const code = testCode ?? generateCode()
     const pending = policy.resendCode === 'new' ? await findPointer(application, tag, purpose) : undefined
     return [
       vault.macCode(code, owner),
@@ -148,8 +173,13 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     ]
   }
 
-  async function askStart(request: StartRequest, tag: string, material: Material): Promise<Reply> {
-    const { application, purpose, channel, locale, idempotencyKey } = request
+  async function askStart(
+    request: StartRequest,
+    place: Place,
+    tag: string,
+    material: Material,
+  ): Promise<Reply> {
+    const { application, purpose, channel, locale, idempotencyKey, challenge } = request
     const [codeMac, sealed, newId, ...resend] = material
     const fingerprint = idempotencyKey ? vault.fingerprint(['start', tag, purpose, channel, locale]) : ''
     return scripts.start(
@@ -161,6 +191,9 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         keys.wrongChecks(application, tag),
         keys.agenda(application),
         idempotencyName(application, 'start', idempotencyKey),
+        keys.stopped(),
+        keys.challenge(challenge?.nonce),
+        ...passage.scopeKeys(application, place, request.clientIp),
       ],
       [
         keys.verifications(application),
@@ -174,6 +207,13 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         locale,
         fingerprint,
         ...resend,
+        passage.gatesOf(place),
+        request.held ?? '',
+        request.silent ? 'silent' : '',
+        challenge === undefined ? '' : Math.max(1, challenge.expiresAtMs - Date.now()),
+        ...passage.factsOf(place, { destinationTag: tag, channel, asker: request }),
+        request.trusted ? 'trusted' : '',
+        challenge === undefined ? '' : 'challenged',
       ],
     )
   }
@@ -209,19 +249,25 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
   }
 
   return {
-    /** Refuses with: resend_cooldown, sends_exhausted, send_limit, check_limit, idempotency_mismatch. */
+    /** Refuses with: resend_cooldown, sends_exhausted, send_limit, check_limit, idempotency_mismatch, any GateRefusal. */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
       const name = `${request.application} ${tag} ${request.purpose}`
+      const place = passage.placeOf(request.destination, request.region)
       // A number that was sent to a moment ago is most likely refused: the script is asked before a code is made.
       let material = recent.isLikely(name) ? NO_MATERIAL : await makeMaterial(request, tag)
       for (let tries = 0; tries < TRIES_MAX; tries++) {
-        const reply = await askStart(request, tag, material)
+        const reply = await askStart(request, place, tag, material)
         if (reply[0] !== 'make') {
           const started = decodeStarted(reply)
           recent.note(name, started)
           if (started.kind === 'started')
-            owners.set(`${request.application} ${started.id}`, { tag, purpose: request.purpose })
+            owners.set(`${request.application} ${started.id}`, {
+              tag,
+              purpose: request.purpose,
+              place,
+              channel: request.channel,
+            })
           return started
         }
         material = await makeMaterial(request, tag)
@@ -230,14 +276,33 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     },
 
     /** Refuses with what start refuses with, and too_late_to_send, verification_ended, unknown_verification. */
-    async resend(application: Application, id: VerificationId): Promise<Started | Refused> {
-      const owner = await findOwner(application, id)
-      if (!owner) return refused('unknown_verification')
+    async resend(
+      application: Application,
+      id: VerificationId,
+      asker: Asker = {},
+    ): Promise<Started | Refused> {
+      const known = await findKnown(application, id)
+      if (!known) return refused('unknown_verification')
+      const { tag, place, channel } = known
+      const owner = ownerOf(application, id, tag, known.purpose)
       const [, mac, sealed] = policy.resendCode === 'new' ? await newCodeById(owner) : NO_NEW_CODE
       const reply = await scripts.resend(
         redis,
-        [owner.key, owner.sendsKey, owner.wrongKey, owner.agenda],
-        [owner.id, mac, sealed],
+        [
+          owner.key,
+          owner.sendsKey,
+          owner.wrongKey,
+          owner.agenda,
+          keys.stopped(),
+          ...passage.scopeKeys(application, place, asker.clientIp),
+        ],
+        [
+          owner.id,
+          mac,
+          sealed,
+          ...passage.factsOf(place, { destinationTag: tag, channel, asker }),
+          asker.challenge === undefined ? '' : 'challenged',
+        ],
       )
       return decodeStarted(reply)
     },
@@ -288,7 +353,8 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
 
 function decodeRefusal(reply: Reply): Refused {
   const retryAfterMs = numberAt(reply, 2)
-  return refused(textAt(reply, 1) as Refused['refusal'], retryAfterMs < 0 ? undefined : retryAfterMs)
+  const limit = reply.length > 3 ? textAt(reply, 3) : undefined
+  return refused(textAt(reply, 1) as Refused['refusal'], retryAfterMs < 0 ? undefined : retryAfterMs, limit)
 }
 
 function decodeChecked(reply: Reply): Checked | Refused {
@@ -316,5 +382,6 @@ function decodeStarted(reply: Reply): Started | Refused {
     nowMs: numberAt(reply, 8),
     channel: textAt(reply, 9) as Channel,
     locale: textAt(reply, 10),
+    explain: textAt(reply, 11),
   }
 }

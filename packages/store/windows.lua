@@ -1,24 +1,22 @@
--- Sliding windows: a list of times, newest first, and limits {max, window_ms, max, window_ms, ...}. The max-th newest
--- time says exactly when there is room again, so no window can be doubled across an edge.
+-- Sliding windows of a number: a list of times, newest first, and limits {{name, max, window_ms}, ...}. The max-th
+-- newest time says exactly when there is room again, so no window can be doubled across an edge.
 
--- 0 when every limit has room, else the time from which all of them have.
-local function window_retry_at(key, limits, now)
-  local retry_at = 0
-  for i = 1, #limits, 2 do
-    local time = redis.call('LINDEX', key, limits[i] - 1)
-    if time then
-      local free_at = tonumber(time) + limits[i + 1]
-      if free_at > now and free_at > retry_at then retry_at = free_at end
-    end
+-- nil when every limit has room, else the refusal with the time until all of them have, and the limit that says no.
+local function window_refusal(key, limits, code, now)
+  local retry_at, named = now, nil
+  for _, limit in ipairs(limits) do
+    local time = redis.call('LINDEX', key, limit.max - 1)
+    local free_at = time and tonumber(time) + limit.window_ms
+    if free_at and free_at > retry_at then retry_at, named = free_at, limit.name end
   end
-  return retry_at
+  return named and { 'refused', code, retry_at - now, named }
 end
 
 local function window_add(key, limits, now)
   local max, window_ms = 0, 0
-  for i = 1, #limits, 2 do
-    max = math.max(max, limits[i])
-    window_ms = math.max(window_ms, limits[i + 1])
+  for _, limit in ipairs(limits) do
+    max = math.max(max, limit.max)
+    window_ms = math.max(window_ms, limit.window_ms)
   end
   redis.call('LPUSH', key, now)
   redis.call('LTRIM', key, 0, max - 1)

@@ -3,8 +3,11 @@
  * its scripts; nothing else may hold a limit of its own.
  */
 
-/** At most `max` events in any `windowMs` milliseconds, however they fall across an edge. */
-export type WindowLimit = { max: number; windowMs: number }
+import { DEFAULT_GUESS_RULES, DEFAULT_RULES, type Rule } from './gate.ts'
+import { DEFAULT_PRICES, type Prices } from './price.ts'
+
+/** At most `max` events in any `windowMs` milliseconds, however they fall across an edge. Its name stands in refusals. */
+export type WindowLimit = { name: string; max: number; windowMs: number }
 
 export type Policy = {
   /** Life of a code from the creation of its verification. NIST SP 800-63B-4 §3.1.3.2: at most 10 minutes. */
@@ -24,6 +27,16 @@ export type Policy = {
    * clears them (NIST SP 800-63B-4 §3.1.3.2; RFC 4226 §7.3).
    */
   wrongCheckLimits: readonly WindowLimit[]
+  /** What is asked before each send, in this order. */
+  rules: readonly Rule[]
+  /** What is asked before each code is compared. */
+  guessRules: readonly Rule[]
+  /** What a message costs, for the budgets of money. */
+  prices: Prices
+  /** Over how long the share of codes typed in is taken. */
+  conversionWindowMs: number
+  /** When to ask again while sending is stopped. */
+  stoppedRetryMs: number
   /** Whether a resend carries the code already sent, or a new one that ends it. */
   resendCode: 'same' | 'new'
   /** What follows an attempt nobody knows the end of: one more with the same code, or none. */
@@ -56,13 +69,18 @@ export const DEFAULT_POLICY: Policy = {
   checksMax: 5,
   resendWaitsMs: [30 * second, 60 * second, 120 * second],
   sendLimits: [
-    { max: 5, windowMs: 10 * minute },
-    { max: 10, windowMs: 24 * hour },
+    { name: 'number_10_minutes', max: 5, windowMs: 10 * minute },
+    { name: 'number_day', max: 10, windowMs: 24 * hour },
   ],
   wrongCheckLimits: [
-    { max: 10, windowMs: hour },
-    { max: 20, windowMs: 24 * hour },
+    { name: 'number_wrong_hour', max: 10, windowMs: hour },
+    { name: 'number_wrong_day', max: 20, windowMs: 24 * hour },
   ],
+  rules: DEFAULT_RULES,
+  guessRules: DEFAULT_GUESS_RULES,
+  prices: DEFAULT_PRICES,
+  conversionWindowMs: 24 * hour,
+  stoppedRetryMs: 2 * second,
   resendCode: 'same',
   unknown: 'resend',
   submissionsMax: 2,

@@ -33,15 +33,42 @@ export type VerificationRefusal =
   | 'unknown_verification'
   | 'idempotency_mismatch'
 
+/**
+ * What the gate before a send says (gate.ts). The name of the rule stands beside it.
+ * - `client_limit`: the end user's address has asked for enough.
+ * - `traffic_limit`: a number prefix, a region, the application or the deployment has had its sends.
+ * - `suspected_fraud`: too few of the codes sent there are ever typed in, or its numbers come in a row.
+ * - `spend_limit`: a budget of money is spent.
+ * - `guess_limit`: too many wrong codes from an address, for an application or overall; nothing is compared.
+ * - `challenge_required`: the start needs a passed challenge. `challenge_used`: that one was used before.
+ * - `sending_stopped`: whoever runs the service has stopped all sending. Checks go on.
+ * - `number_denied`: the number is on the deny list.
+ */
+export type GateRefusal =
+  | 'client_limit'
+  | 'traffic_limit'
+  | 'suspected_fraud'
+  | 'spend_limit'
+  | 'guess_limit'
+  | 'challenge_required'
+  | 'challenge_used'
+  | 'sending_stopped'
+  | 'number_denied'
+
 /** `retryAfterMs`: when trying again may help, in milliseconds from now; absent when waiting changes nothing. */
 export type Refused = {
   kind: 'refused'
-  refusal: DestinationRefusal | VerificationRefusal
+  refusal: DestinationRefusal | VerificationRefusal | GateRefusal
   retryAfterMs?: number
+  /** The limit that says no. */
+  limit?: string
 }
 
-export function refused(refusal: Refused['refusal'], retryAfterMs?: number): Refused {
-  return retryAfterMs === undefined
-    ? { kind: 'refused', refusal }
-    : { kind: 'refused', refusal, retryAfterMs }
+export function refused(refusal: Refused['refusal'], retryAfterMs?: number, limit?: string): Refused {
+  return {
+    kind: 'refused',
+    refusal,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(limit === undefined ? {} : { limit }),
+  }
 }

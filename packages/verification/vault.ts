@@ -38,6 +38,7 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 /** 128 bits: no two numbers of the world's share a tag, and three keys a number stay short. */
 const DESTINATION_TAG_BYTES = 16
+const PART_TAG_BYTES = 9
 const TAGS_REMEMBERED_MAX = 2_000
 
 export type Vault = ReturnType<typeof createVault>
@@ -50,12 +51,20 @@ export function createVault(options: { codeKeys: readonly MasterKey[]; destinati
   const keys = options.codeKeys.map(deriveKey)
   const current = newestOf(keys)
   const tagKey = derive(options.destinationKey, 'destination-tag')
+  const tagParts = remember(TAGS_REMEMBERED_MAX, (part) =>
+    mac(tagKey, ['part', part]).subarray(0, PART_TAG_BYTES).toString('base64url'),
+  )
 
   return {
     /** The name a number is counted under; says nothing about it without the key. */
     tagDestination: remember(TAGS_REMEMBERED_MAX, (destination) =>
       mac(tagKey, ['destination', destination]).subarray(0, DESTINATION_TAG_BYTES).toString('base64url'),
     ) satisfies (destination: Destination) => string,
+    /**
+     * The name a part of a number, or an address, is counted under: 72 bits, for things of which there are millions at
+     * most and whose mix-up costs a count and nothing else.
+     */
+    tagPart: (kind: 'prefix' | 'ip' | 'network', text: string): string => tagParts(`${kind}\0${text}`),
     /** Names a caller's Idempotency-Key or request body under the key, so that a short one cannot be guessed back. */
     fingerprint(parts: readonly string[]): string {
       return mac(tagKey, ['fingerprint', ...parts])

@@ -55,6 +55,7 @@ export type SendState =
   | 'expired'
   | 'canceled'
   | 'superseded'
+  | 'suppressed'
   | 'unknown'
 
 /** One order to deliver the code, as the ledger has it. Times are Redis's, in milliseconds since 1970. */

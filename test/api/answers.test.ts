@@ -131,7 +131,9 @@ const rows: Row[] = [
     429,
     PROBLEM,
     async () => {
-      const { post, to, wrong } = await started({ wrongCheckLimits: [{ max: 1, windowMs: 60_000 }] })
+      const { post, to, wrong } = await started({
+        wrongCheckLimits: [{ name: 'test', max: 1, windowMs: 60_000 }],
+      })
       await post('/v1/checks', { to, code: wrong })
       return post('/v1/checks', { to, code: wrong })
     },

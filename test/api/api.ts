@@ -36,6 +36,7 @@ const DEFAULTS: AppConfig = {
   regions: new Set(['US', 'CA']),
   country: 'US',
   trustedProxies: [],
+  lists: { allowed: [], denied: [], tests: [] },
 }
 
 export type Line = LogFields & { level: string; msg: string }

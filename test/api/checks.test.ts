@@ -79,7 +79,7 @@ describe.each<[string, (api: Api, begun: Begun, code: string) => Promise<Respons
   )
 
   it('of any code is 429 once the number has had its wrong codes, and so is a start', async () => {
-    const wrongCheckLimits = [{ max: 1, windowMs: 3_600_000 }]
+    const wrongCheckLimits = [{ name: 'test', max: 1, windowMs: 3_600_000 }]
     const api = apiOn(connection.redis, { policy: { wrongCheckLimits, resendWaitsMs: [0] } })
     const begun = await api.start()
     await check(api, begun, begun.wrong)

@@ -106,7 +106,9 @@ describe('the answers', () => {
   })
 
   it('to a number with too many wrong codes are 429', async () => {
-    const { validate, code } = await requested({ wrongCheckLimits: [{ max: 1, windowMs: 60_000 }] })
+    const { validate, code } = await requested({
+      wrongCheckLimits: [{ name: 'test', max: 1, windowMs: 60_000 }],
+    })
     await validate(wrongFor(code))
     expect(await validate(code)).toBe('429 Too Many Requests')
   })

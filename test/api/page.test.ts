@@ -131,7 +131,9 @@ describe('after a check', () => {
   })
 
   it('of a number with too many wrong codes says when to come back', async () => {
-    const { api, number, code } = await requested({ wrongCheckLimits: [{ max: 1, windowMs: 3_600_000 }] })
+    const { api, number, code } = await requested({
+      wrongCheckLimits: [{ name: 'test', max: 1, windowMs: 3_600_000 }],
+    })
     await validate(api, number, wrongFor(code))
     const page = await pageOf(await validate(api, number, code), 429)
     expect(errorOf(page, 'code')).toBe(

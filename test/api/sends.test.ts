@@ -47,7 +47,7 @@ describe.each<Again>([
   },
   {
     name: 'of a number that had its sends',
-    policy: { resendWaitsMs: [0], sendLimits: [{ max: 1, windowMs: 600_000 }] },
+    policy: { resendWaitsMs: [0], sendLimits: [{ name: 'test', max: 1, windowMs: 600_000 }] },
     status: 429,
     code: 'send_limit',
     wait: [599, 600],

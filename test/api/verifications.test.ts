@@ -77,7 +77,7 @@ describe('a start', () => {
     const api = apiOn(connection.redis)
     await expectProblem(await api.post(START, { to }), 422, code)
     expect(api.enqueued).toEqual([])
-    expect(await connection.redis.keys(`${api.store.prefix}:*`)).toEqual([])
+    expect(await connection.redis.keys(`{${api.store.prefix}}:*`)).toEqual([])
   })
 
   it('reads the same digits anew for every country, and for none', async () => {

@@ -140,7 +140,7 @@ async function usedMemory(redis: Redis): Promise<number> {
 
 async function lastingKeys(redis: Redis, prefix: string): Promise<number> {
   let lasting = 0
-  for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 1_000 })) {
+  for await (const keys of redis.scanStream({ match: `{${prefix}}:*`, count: 1_000 })) {
     const ttls = await Promise.all(keys.map((key: string) => redis.pttl(key)))
     lasting += ttls.filter((ttl) => ttl === -1).length
   }

@@ -134,7 +134,9 @@ describe('a wrong code', () => {
   )
 
   it('past the budget of the number makes even the right code say nothing, and says until when', async () => {
-    const { store, id, code, wrong } = await pending({ wrongCheckLimits: [{ max: 2, windowMs: 60_000 }] })
+    const { store, id, code, wrong } = await pending({
+      wrongCheckLimits: [{ name: 'test', max: 2, windowMs: 60_000 }],
+    })
     await store.check(id, wrong)
     await store.check(id, wrong)
     const refused = await store.check(id, code)
@@ -144,13 +146,17 @@ describe('a wrong code', () => {
   })
 
   it('is forgotten when its window has passed', async () => {
-    const { store, id, code, wrong } = await pending({ wrongCheckLimits: [{ max: 1, windowMs: 50 }] })
+    const { store, id, code, wrong } = await pending({
+      wrongCheckLimits: [{ name: 'test', max: 1, windowMs: 50 }],
+    })
     await store.check(id, wrong)
     await expect.poll(() => store.check(id, code), { interval: 20 }).toMatchObject({ verdict: 'approved' })
   })
 
   it('does not spend the budget of another number', async () => {
-    const { store, id, wrong } = await pending({ wrongCheckLimits: [{ max: 1, windowMs: 60_000 }] })
+    const { store, id, wrong } = await pending({
+      wrongCheckLimits: [{ name: 'test', max: 1, windowMs: 60_000 }],
+    })
     await store.check(id, wrong)
     const other = await store.start(freshDestination())
     expect(await store.check(other.id, await store.codeFor(other.id))).toMatchObject({ verdict: 'approved' })
@@ -177,7 +183,7 @@ describe('a check', () => {
     const store = newStore()
     const id = '00000000000000000000000000000000' as never
     expect(await store.check(id, codeOf('123456'))).toMatchObject({ refusal: 'unknown_verification' })
-    expect(await connection.redis.keys(`${store.prefix}:*`)).toEqual([])
+    expect(await connection.redis.keys(`{${store.prefix}}:*`)).toEqual([])
   })
 
   it('of a verification that is already gone brings nothing back', async () => {

@@ -45,7 +45,7 @@ describe('a start', () => {
     const kept = JSON.stringify(await store.hash(id)).replace(/\b17\d{11}\b/g, 'TIME')
     expect(kept).not.toContain(code)
     expect(kept).not.toContain(destination.slice(1))
-    expect((await connection.redis.keys(`${store.prefix}:*`)).join()).not.toContain(destination.slice(1))
+    expect((await connection.redis.keys(`{${store.prefix}}:*`)).join()).not.toContain(destination.slice(1))
   })
 
   it('stays a compact hash, whose fields cost bytes and not objects', async () => {
@@ -102,7 +102,7 @@ describe('a start', () => {
   })
 
   it('after the last send of a verification is refused until a new one may begin', async () => {
-    const store = newStore({ ...noWait, sendLimits: [{ max: 10, windowMs: 60_000 }] })
+    const store = newStore({ ...noWait, sendLimits: [{ name: 'test', max: 10, windowMs: 60_000 }] })
     const destination = freshDestination()
     for (let send = 1; send <= 4; send++) await store.start(destination)
     const refused = await store.verifications.start(store.requestFor(destination))
@@ -133,7 +133,7 @@ describe('a start', () => {
   })
 
   it('gives exactly the limit when two hundred ask at once', async () => {
-    const store = newStore({ sendLimits: [{ max: 5, windowMs: 60_000 }] })
+    const store = newStore({ sendLimits: [{ name: 'test', max: 5, windowMs: 60_000 }] })
     const destination = freshDestination()
     const results = await Promise.all(
       Array.from({ length: 200 }, (_, index) =>
@@ -144,7 +144,7 @@ describe('a start', () => {
   })
 
   it('is refused for a number whose wrong checks are used up: its code could not be checked', async () => {
-    const store = newStore({ wrongCheckLimits: [{ max: 1, windowMs: 60_000 }] })
+    const store = newStore({ wrongCheckLimits: [{ name: 'test', max: 1, windowMs: 60_000 }] })
     const destination = freshDestination()
     const { id } = await store.start(destination)
     await store.check(id, wrongFor(await store.codeFor(id)))
@@ -288,7 +288,7 @@ describe('RESEND_CODE=new', () => {
   })
 
   it('holds when many starts race: the code kept is one that opens', async () => {
-    const store = newStore({ ...fresh, sendLimits: [{ max: 50, windowMs: 60_000 }] })
+    const store = newStore({ ...fresh, sendLimits: [{ name: 'test', max: 50, windowMs: 60_000 }] })
     const destination = freshDestination()
     await store.start(destination)
     const results = await Promise.all(

@@ -1,0 +1,99 @@
+-- The gate before a send: asks every rule, counts nothing until all have been asked. What a rule is stands in
+-- packages/verification/gate.ts; policy.gate holds them by scope, with the fields their meters are kept in.
+--
+-- facts: spend (millionths of the currency), number and region (as `numbers` and `regions` count them), trusted (on the
+-- allow list: only budgets of money and of the whole count), challenged (a challenge was passed)
+
+-- A scope this start has nothing to say for, such as an address nobody gave.
+local function is_absent(key) return string.sub(key, -2) == '@-' end
+
+local function conversion(rule, values, now)
+  local matured = read_meter(values[rule.at], rule.window_ms, now).total
+  local approved = read_meter(values[rule.at + 1], rule.window_ms, now).total
+  return {
+    tripped = matured >= rule.minimum and approved * 100 < rule.below_percent * matured,
+    free_at = now + rule.window_ms / METER_BUCKETS,
+  }
+end
+
+local function amount_of(rule, facts) return rule.counts == 'spend' and facts.spend or 1 end
+
+local function amount(rule, values, facts, now)
+  local meter, more = read_meter(values[rule.at], rule.window_ms, now), amount_of(rule, facts)
+  local total = meter.total + more
+  local tripped = total > rule.max
+  return {
+    tripped = tripped,
+    free_at = tripped and meter_free_at(meter, more, rule.max),
+    alarm = rule.alarm and meter.total < rule.alarm and total >= rule.alarm,
+    moved = meter.moved,
+    value = add_to_meter(meter, more),
+  }
+end
+
+local function different(rule, values, member, now)
+  local distinct = read_distinct(values[rule.at], member, rule.window_ms, now)
+  return {
+    tripped = not distinct.known and #distinct.kept >= rule.max,
+    free_at = distinct.free_at,
+    moved = true,
+    value = add_to_distinct(distinct, member, rule.max, now),
+  }
+end
+
+local function ask_rule(rule, values, facts, now)
+  if rule.counts == 'conversion' then return conversion(rule, values, now) end
+  if rule.counts == 'numbers' then return different(rule, values, facts.number, now) end
+  if rule.counts == 'regions' then return different(rule, values, facts.region, now) end
+  return amount(rule, values, facts, now)
+end
+
+-- Asks all rules of all scopes. Answers what to write once the send is certain, what to explain, and the refusal if
+-- there is one: a block goes before a challenge.
+local function ask_gate(scopes, scope_keys, facts, now)
+  local passage = { writes = {}, explain = {} }
+  local challenge
+  for i, scope in ipairs(scopes) do
+    local key = scope_keys[i]
+    local skipped = #scope.rules == 0 or is_absent(key) or (facts.trusted and scope.personal)
+    if not skipped then
+      local values = redis.call('HMGET', key, unpack(scope.fields))
+      local write = { 'HSET', key }
+      for _, rule in ipairs(scope.rules) do
+        local answer = ask_rule(rule, values, facts, now)
+        local asked = not (facts.trusted and rule.counts == 'conversion')
+        if answer.tripped and asked then
+          passage.explain[#passage.explain + 1] = rule.name .. '=' .. rule.mode
+          if rule.mode == 'block' then
+            passage.refusal = { 'refused', rule.refusal, math.ceil(answer.free_at - now), rule.name }
+            return passage
+          elseif rule.mode == 'challenge' and not challenge then
+            challenge = { 'refused', 'challenge_required', -1, rule.name }
+          end
+        end
+        if answer.alarm then passage.explain[#passage.explain + 1] = rule.name .. '=alarm' end
+        if answer.value then
+          write[#write + 1] = scope.fields[rule.at]
+          write[#write + 1] = answer.value
+          write.moved = write.moved or answer.moved
+        end
+      end
+      if #write > 2 then passage.writes[#passage.writes + 1] = { write, scope } end
+    end
+  end
+  if challenge and not facts.challenged then passage.refusal = challenge end
+  return passage
+end
+
+-- Counts what ask_gate let pass. A message that is held back costs nothing and counts only for who asked.
+local function count_passage(passage, held)
+  for _, entry in ipairs(passage.writes) do
+    local write, scope = unpack(entry)
+    if scope.asker or not held then
+      redis.call(unpack(write))
+      if write.moved then redis.call('PEXPIRE', write[2], scope.ttl_ms) end
+    end
+  end
+end
+
+local function explain_passage(passage) return table.concat(passage.explain, ' ') end

@@ -1,0 +1,96 @@
+/** The policy as the scripts see it: one Lua table in front of each, times in milliseconds. */
+import { ALARM_SHARE, type Rule, refusalOfRule, SCOPES, type Scope } from '#verification/gate.ts'
+import type { Policy, WindowLimit } from '#verification/policy.ts'
+
+type Value = string | number | boolean | undefined | readonly Value[] | { readonly [name: string]: Value }
+
+/**
+ * What is counted for many people together: its limits raise an alarm, and hold for a trusted number as well. An alarm
+ * for one address would only tell an attacker's story.
+ */
+const SHARED_SCOPES: readonly Scope[] = ['region', 'application', 'overall']
+/** The oldest bucket of a meter counts until it is wholly outside the window, and a key is renewed once a bucket. */
+const METER_LIFE = 14 / 12
+
+export function luaPolicy(policy: Policy): string {
+  return `local policy = ${literal({
+    code_ttl_ms: policy.codeTtlMs,
+    send_reserve_ms: policy.sendReserveMs,
+    retention_ms: policy.retentionMs,
+    checks_max: policy.checksMax,
+    resend_waits_ms: policy.resendWaitsMs,
+    send_limits: policy.sendLimits.map(windowLimit),
+    wrong_check_limits: policy.wrongCheckLimits.map(windowLimit),
+    conversion_window_ms: policy.conversionWindowMs,
+    gate_ttl_ms: lifeOf(policy.rules, policy.conversionWindowMs),
+    stopped_retry_ms: policy.stoppedRetryMs,
+    resend_code: policy.resendCode,
+    unknown: policy.unknown,
+    submissions_max: policy.submissionsMax,
+    receipt_wait_ms: policy.receiptWaitMs,
+    lease_ms: policy.leaseMs,
+    sweep_after_ms: policy.sweepAfterMs,
+    idempotency_ttl_ms: policy.idempotencyTtlMs,
+  })}\n`
+}
+
+/** The rules a script asks, by scope in the order of SCOPES, as gate.lua reads them. */
+export function luaRules(name: string, rules: readonly Rule[]): string {
+  return `policy.${name} = ${literal(SCOPES.map((scope) => luaScope(scope, rules)))}\n`
+}
+
+function windowLimit({ name, max, windowMs }: WindowLimit): Value {
+  return { name, max, window_ms: windowMs }
+}
+
+function luaScope(scope: Scope, rules: readonly Rule[]): Value {
+  const fields: string[] = []
+  const own = rules.filter((rule) => rule.scope === scope)
+  const asked = own.map((rule) => luaRule(rule, placeOf(fields, fieldsOf(rule))))
+  return {
+    fields,
+    rules: asked,
+    ttl_ms: lifeOf(own, 0),
+    personal: !SHARED_SCOPES.includes(scope),
+    asker: scope === 'ip' || scope === 'network',
+  }
+}
+
+function luaRule(rule: Rule, at: number): Value {
+  const shared = {
+    name: rule.name,
+    counts: rule.counts,
+    at,
+    window_ms: rule.windowMs,
+    mode: rule.mode,
+    refusal: refusalOfRule(rule),
+  }
+  if (rule.counts === 'conversion')
+    return { ...shared, below_percent: rule.belowPercent, minimum: rule.minimum }
+  const alarm = SHARED_SCOPES.includes(rule.scope) ? Math.ceil(rule.max * ALARM_SHARE) : undefined
+  return { ...shared, max: rule.max, alarm }
+}
+
+/** The fields of a scope's hash that a rule reads; two rules may read the same. */
+function fieldsOf(rule: Rule): readonly string[] {
+  if (rule.counts === 'conversion') return ['matured', 'approved']
+  return [`${rule.counts}.${rule.windowMs / 1_000}`]
+}
+
+/** Where they stand, from 1; added when they do not stand yet. */
+function placeOf(fields: string[], wanted: readonly string[]): number {
+  const known = fields.indexOf(wanted[0] ?? '')
+  if (known >= 0) return known + 1
+  return fields.push(...wanted) - wanted.length + 1
+}
+
+function lifeOf(rules: readonly Rule[], leastMs: number): number {
+  return Math.ceil(Math.max(leastMs, ...rules.map(({ windowMs }) => windowMs)) * METER_LIFE)
+}
+
+function literal(value: Value): string {
+  if (typeof value !== 'object') return JSON.stringify(value)
+  if (Array.isArray(value)) return `{${value.map(literal).join(',')}}`
+  const entries = Object.entries(value).filter(([, part]) => part !== undefined)
+  return `{${entries.map(([name, part]) => `${name}=${literal(part as Value)}`).join(',')}}`
+}

@@ -1,0 +1,73 @@
+/** What the gate is told about a send: whose meters it moves, what it costs, who asks. The scripts decide. */
+import type { Destination, Region } from '#verification/destination.ts'
+import { SCOPES, type Scope } from '#verification/gate.ts'
+import { networkOf } from '#verification/network.ts'
+import type { Policy } from '#verification/policy.ts'
+import { priceOf } from '#verification/price.ts'
+import type { Vault } from '#verification/vault.ts'
+import type { Application, Channel } from '#verification/verification.ts'
+import type { Keys } from './keys.ts'
+
+/** A challenge whose solution was right; the script sees to it that it is used once. */
+export type PassedChallenge = { nonce: string; expiresAtMs: number }
+
+export type Asker = {
+  /** The end user's address. Without one no limit of an address applies. */
+  clientIp?: string
+  /** What the message comes to; 1 when left out. */
+  segments?: number
+  challenge?: PassedChallenge
+}
+
+/** Where a number lies. The prefix as a keyed tag: it and the last four digits would be the number. */
+export type Place = { region: string; prefixTag: string; rangeDigit: string }
+
+/** Enough to tell a few numbers of one address or range apart. */
+const NUMBER_TAG_LENGTH = 6
+
+export type Passage = ReturnType<typeof createPassage>
+
+export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Policy; vault: Vault }) {
+  return {
+    placeOf(destination: Destination, region: Region): Place {
+      const prefixTag = vault.tagPart('prefix', destination.slice(0, -4))
+      return { region, prefixTag, rangeDigit: destination.slice(-4, -3) }
+    },
+
+    /** The keys a verification's conversion is counted under, as they stand in its hash. */
+    gatesOf: ({ region, prefixTag }: Place): string =>
+      `${keys.scope('region', region)} ${keys.scope('prefix', prefixTag)}`,
+
+    /** Back from the hash: its gates and its masked number. */
+    placeIn(gates: string, masked: string): Place {
+      const [region = '', prefixTag = ''] = gates.split(' ').map((key) => key.slice(key.lastIndexOf(':') + 1))
+      return { region, prefixTag, rangeDigit: masked.slice(-4, -3) }
+    },
+
+    /** In the order of SCOPES. */
+    scopeKeys(application: Application, place: Place, clientIp: string | undefined): string[] {
+      const client = clientIp === undefined ? undefined : networkOf(clientIp)
+      const names: Record<Scope, string | undefined> = {
+        ip: client && vault.tagPart('ip', client.ip),
+        network: client?.network && vault.tagPart('network', client.network),
+        prefix: place.prefixTag,
+        range: `${place.prefixTag}${place.rangeDigit}`,
+        region: place.region,
+        application,
+        overall: 'all',
+      }
+      return SCOPES.map((scope) => keys.scope(scope, names[scope]))
+    },
+
+    /** Spend, short tag of the number, region, as gate_facts reads them. */
+    factsOf(place: Place, options: { destinationTag: string; channel: Channel; asker: Asker }): string[] {
+      const { destinationTag, channel, asker } = options
+      const spend = priceOf(policy.prices, {
+        region: place.region as Region,
+        segments: asker.segments ?? 1,
+        channel,
+      })
+      return [String(spend), destinationTag.slice(0, NUMBER_TAG_LENGTH), place.region]
+    },
+  }
+}

@@ -1,0 +1,20 @@
+-- What start and resend both know about a send that is about to be ordered.
+
+-- Nothing is sent anywhere until sending is allowed again; checks go on.
+local function stopped_refusal() return { 'refused', 'sending_stopped', policy.stopped_retry_ms } end
+
+local function gate_facts(spend, number, region, trusted, challenged)
+  return {
+    spend = tonumber(spend), number = number, region = region,
+    trusted = trusted and trusted ~= '', challenged = challenged ~= '',
+  }
+end
+
+-- Refusals that say something about the number, and not about who asks.
+local SPEAKS_OF_NUMBER = { suspected_fraud = true, traffic_limit = true }
+
+-- The send is visible to the API key's holder and never leaves.
+local function hold_send(key, agenda, id, send, expires, reason, now)
+  move_send(key, send, 'suppressed', now, 'reason', reason)
+  look_again_at(agenda, id, expires, now)
+end
