@@ -39,6 +39,7 @@ export function verificationAnswer(view: VerificationView) {
     sends_left: view.sendsLeft,
     checks_left: view.checksLeft,
     sends: view.sends.map(sendAnswer),
+    explain: explainAnswer(view.explain),
   }
 }
 
@@ -63,4 +64,10 @@ function sendAnswer(send: SendView) {
     ...(send.reason === undefined ? {} : { reason: send.reason }),
     ...(send.messageId === undefined ? {} : { provider_message_id: send.messageId }),
   }
+}
+
+/** Alarms are for whoever runs the service, not for its callers. */
+function explainAnswer(explain: string) {
+  const rules = explain.split(' ').map((word) => word.split('='))
+  return rules.flatMap(([rule, mode]) => (mode === undefined || mode === 'alarm' ? [] : [{ rule, mode }]))
 }

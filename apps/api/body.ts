@@ -36,6 +36,11 @@ export async function readJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promis
   return json === undefined ? wrong(problem(c, 'malformed_json')) : check(c, schema, json.value)
 }
 
+/** A call that needs no body may have one all the same. */
+export async function readOptionalJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
+  return (await readText(c)) === '' ? check(c, schema, {}) : readJson(c, schema)
+}
+
 /** The guide's routes take a form as browsers send it, or JSON. */
 export async function readFormOrJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
   if (!FORM_TYPE.test(headerOf(c, 'content-type') ?? '')) return readJson(c, schema)

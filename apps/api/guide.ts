@@ -18,7 +18,7 @@ import { codeField, toField } from './fields.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
 import { retryAfter } from './problem.ts'
 import { sentenceOf, VERDICT_SENTENCES } from './sentences.ts'
-import type { Start } from './starting.ts'
+import { noteExplain, type Start } from './starting.ts'
 
 /** What is missing is told beside its field, as what is wrong is. */
 const requestFields = v.object({ number: v.optional(toField, '') })
@@ -96,7 +96,7 @@ export function guideRoutes(deps: GuideRoutes) {
     })
     if (started.kind === 'refused') return sendRefusal(c, number, started)
     c.set('verification', started.id)
-    c.set('explain', started.explain)
+    noteExplain(c, started)
     return { status: 200, text: 'Your code was sent', page: { number, sentTo: maskDestination(destination) } }
   }
 

@@ -1,8 +1,10 @@
 /** What both doors, `/v1` and the form, do alike to start a verification: the lists, the gate's words in the log. */
+import type { Context } from 'hono'
 import type { Started, StartRequest, Verifications } from '#store/verifications.ts'
 import { createListing, type Lists } from '#verification/lists.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
 import type { SendReference } from '#verification/verification.ts'
+import type { ApiEnv } from './context.ts'
 
 export type Start = (request: StartRequest) => Promise<Started | Refused>
 
@@ -44,7 +46,12 @@ export function createStart(deps: {
   }
 }
 
-export function tellAlarms(explain: string, alarm: Alarm): void {
+/** The rules that spoke up stand in the request's log line. */
+export function noteExplain(c: Context<ApiEnv>, { explain }: Started): void {
+  if (explain !== '') c.set('explain', explain)
+}
+
+function tellAlarms(explain: string, alarm: Alarm): void {
   if (!explain.includes('=alarm')) return
   for (const [, rule = ''] of explain.matchAll(/(\w+)=alarm/g)) alarm(rule)
 }

@@ -1,6 +1,7 @@
 /** `/v1/verifications`: start, read, send again, cancel. Each route parses, asks the store and answers. */
 import { Hono } from 'hono'
 import * as v from 'valibot'
+import type { Asker } from '#store/passage.ts'
 import type { Started, Verifications } from '#store/verifications.ts'
 import { maskDestination } from '#verification/destination.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
@@ -11,14 +12,14 @@ import {
   type VerificationId,
 } from '#verification/verification.ts'
 import { startedAnswer, verificationAnswer } from './answers.ts'
-import { readJson } from './body.ts'
+import { readJson, readOptionalJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
 import { channelField, clientIpField, countryField, localeField, purposeField, toField } from './fields.ts'
 import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { refusal } from './problem.ts'
-import type { Start } from './starting.ts'
+import { noteExplain, type Start } from './starting.ts'
 
 const startFields = v.strictObject({
   to: toField,
@@ -28,6 +29,12 @@ const startFields = v.strictObject({
   purpose: purposeField,
   client_ip: v.optional(clientIpField),
 })
+
+const resendFields = v.strictObject({ client_ip: v.optional(clientIpField) })
+
+function askerOf({ client_ip }: { client_ip?: string | undefined }): Asker {
+  return client_ip === undefined ? {} : { clientIp: client_ip }
+}
 
 export type VerificationRoutes = {
   verifications: Verifications
@@ -58,12 +65,12 @@ export function verificationRoutes({ verifications, start, enqueue, readDestinat
       channel,
       locale,
       purpose,
-      ...(client_ip === undefined ? {} : { clientIp: client_ip }),
+      ...askerOf({ client_ip }),
       ...key,
     })
     if (started.kind === 'refused') return refusal(c, started)
     c.set('verification', started.id)
-    c.set('explain', started.explain)
+    noteExplain(c, started)
     const location = `/v1/verifications/${started.id}`
     return answerJson(c, 202, startedAnswer(started, destination, purpose), { Location: location })
   })
@@ -79,11 +86,13 @@ export function verificationRoutes({ verifications, start, enqueue, readDestinat
   app.post('/:id/sends', async (c) => {
     const id = parseVerificationId(c.req.param('id'))
     const application = c.get('application')
-    const sentAgain = await resend(application, id)
+    const body = await readOptionalJson(c, resendFields)
+    if (body.kind === 'problem') return body.response
+    const sentAgain = await resend(application, id, askerOf(body.value))
     if (sentAgain.kind === 'refused') return refusal(c, sentAgain)
     handOver(application, sentAgain)
     c.set('verification', sentAgain.id)
-    c.set('explain', sentAgain.explain)
+    noteExplain(c, sentAgain)
     const view = await verifications.read(application, sentAgain.id)
     return view ? answerJson(c, 202, verificationAnswer(view)) : refusal(c, refused('unknown_verification'))
   })
@@ -99,8 +108,9 @@ export function verificationRoutes({ verifications, start, enqueue, readDestinat
   async function resend(
     application: Application,
     id: VerificationId | undefined,
+    asker: Asker,
   ): Promise<Started | Refused> {
-    return id ? verifications.resend(application, id) : refused('unknown_verification')
+    return id ? verifications.resend(application, id, asker) : refused('unknown_verification')
   }
 
   function handOver(application: Application, { id, send }: Started): void {

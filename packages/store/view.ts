@@ -45,6 +45,7 @@ function decodeHash(
     sendsLeft: status === 'pending' ? policy.resendWaitsMs.length + 1 - sends : 0,
     checksLeft: status === 'pending' ? Math.max(0, policy.checksMax - Number(hash.wrong)) : 0,
     sends: Array.from({ length: sends }, (_, index) => decodeSend(hash, index + 1)),
+    explain: hash.explain ?? '',
   }
 }
 

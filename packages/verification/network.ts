@@ -8,8 +8,6 @@ export type ClientNetwork = { ip: string; network?: string }
 
 /** @param address a valid IPv4 or IPv6 address; an IPv4 address written as IPv6 is the IPv4 one */
 export function networkOf(address: string): ClientNetwork {
-  const embedded = /^::(?:ffff:)?([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)$/i.exec(address)?.[1]
-  if (embedded !== undefined) return { ip: embedded }
   if (!address.includes(':')) return { ip: address }
   const groups = groupsOf(address)
   const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff

@@ -85,6 +85,8 @@ export type VerificationView = {
   sendsLeft: number
   checksLeft: number
   sends: SendView[]
+  /** The rules of the gate that spoke up about the last send, as `rule=mode ...`; empty when none did. */
+  explain: string
 }
 
 /** Points at one send: all that a job of the queue holds. */

@@ -11,7 +11,7 @@ describe('a resend', () => {
     const api = apiOn(connection.redis, { policy: { resendWaitsMs: [0, 60_000] } })
     const { id, answer } = await api.start()
     const body = await jsonOf(await api.send('POST', `${START}/${id}/sends`), 202)
-    expect(Object.keys(body)).toEqual([...Object.keys(answer), 'sends'])
+    expect(Object.keys(body)).toEqual([...Object.keys(answer), 'sends', 'explain'])
     expect(body).toMatchObject({
       id,
       delivery: { status: 'queued', send: 2 },

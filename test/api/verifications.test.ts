@@ -108,6 +108,7 @@ describe('a verification read', () => {
           possible_duplicate: false,
         },
       ],
+      explain: [],
     })
   })
 

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { PROBLEMS } from '#api/problem.ts'
 import { SCENARIOS } from '#sandbox/scenarios.ts'
+import { DEFAULT_GUESS_RULES, DEFAULT_RULES, formatRule } from '#verification/gate.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
@@ -86,6 +87,14 @@ describe('README.md', () => {
   it('lists the problem codes as they are', () => {
     const problems = Object.entries(PROBLEMS).map(([code, [status, title]]) => [code, String(status), title])
     expect(table(readme, 'Code', 'Status', 'Title')).toEqual(problems)
+  })
+
+  it('lists the rules of the gate, and of guessing, as they are', () => {
+    const named = all(readme, /^\| `([a-z_0-9]+)` \| [^|]+ \| [^|]+ \| `[^`|]+` \|$/gm)
+    const defaults = all(readme, /^\| `[a-z_0-9]+` \| [^|]+ \| [^|]+ \| `([^`|]+)` \|$/gm)
+    const rules = [...DEFAULT_RULES, ...DEFAULT_GUESS_RULES]
+    expect(named).toEqual(rules.map(({ name }) => name))
+    expect(defaults).toEqual(rules.map(formatRule))
   })
 
   it.each(['README.md', 'SECURITY.md', 'docs/runbook.md'])(

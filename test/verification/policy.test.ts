@@ -20,15 +20,15 @@ it('a verification takes five wrong codes, and never more than ten', () => {
 
 it('a number takes 10 wrong codes an hour and 20 a day', () => {
   expect(policy.wrongCheckLimits).toEqual([
-    { max: 10, windowMs: HOUR },
-    { max: 20, windowMs: 24 * HOUR },
+    { name: 'number_wrong_hour', max: 10, windowMs: HOUR },
+    { name: 'number_wrong_day', max: 20, windowMs: 24 * HOUR },
   ])
 })
 
 it('a number gets 5 sends in ten minutes and 10 a day', () => {
   expect(policy.sendLimits).toEqual([
-    { max: 5, windowMs: 10 * MINUTE },
-    { max: 10, windowMs: 24 * HOUR },
+    { name: 'number_10_minutes', max: 5, windowMs: 10 * MINUTE },
+    { name: 'number_day', max: 10, windowMs: 24 * HOUR },
   ])
 })
 

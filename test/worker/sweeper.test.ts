@@ -52,7 +52,7 @@ describe('a sweep', () => {
   })
 
   it('takes rest when everything due has been looked at, and goes on at once when not', async () => {
-    const { sweeper, start } = await sweeping({ sendLimits: [] })
+    const { sweeper, start } = await sweeping({ sendLimits: [], rules: [] })
     expect(await sweeper.step()).toBe('rest')
     await Promise.all(Array.from({ length: 100 }, () => start(freshDestination())))
     await expect.poll(() => sweeper.step()).toBe('more')
