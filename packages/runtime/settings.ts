@@ -1,12 +1,14 @@
 /**
- * The settings every program must agree on, read in one place: Redis, the keys, the policy. A worker with another key
- * or another policy than the API would open nothing and decide otherwise.
+ * The settings every program must agree on, read in one place: Redis, the keys, the policy, the messages. A worker
+ * with another key or another policy than the API would open nothing and decide otherwise.
  */
 import { createHash } from 'node:crypto'
+import type { MessageStyle } from '#verification/message.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
 import type { MasterKey } from '#verification/vault.ts'
 import { integer, type Kind, listOf, oneOf, type Reader, url } from './env.ts'
 import { LOG_LEVELS, type LogLevel } from './log.ts'
+import { readMessageStyle } from './message-settings.ts'
 
 export type Settings = {
   redisUrl: string
@@ -15,6 +17,7 @@ export type Settings = {
   codeKeys: readonly MasterKey[]
   destinationKey: Buffer
   policy: Policy
+  message: MessageStyle
   shutdownDeadlineMs: number
 }
 
@@ -65,13 +68,15 @@ export function readSettings(reader: Reader): Settings {
     if (codeKeys.some(({ secret }) => secret.equals(DEVELOPMENT.code))) refusePublicKey(reader, 'CODE_KEYS')
     if (destinationKey.equals(DEVELOPMENT.destination)) refusePublicKey(reader, 'DESTINATION_KEY')
   }
+  const policy = readPolicy(reader)
   return {
     redisUrl: reader.secret('REDIS_URL', url('redis:', 'rediss:'), 'redis://127.0.0.1:6379'),
     redisPrefix: reader.value('REDIS_PREFIX', prefix, '2fa'),
     logLevel: reader.value('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
     codeKeys,
     destinationKey,
-    policy: readPolicy(reader),
+    policy,
+    message: readMessageStyle(reader, policy.codeTtlMs),
     shutdownDeadlineMs: reader.value('SHUTDOWN_DEADLINE_SECONDS', integer(1, 300), 12) * SECOND,
   }
 }
