@@ -30,7 +30,7 @@ describe('the document', () => {
   })
 
   it('names every language of a message, and no other', () => {
-    expect(document).toHaveProperty('components.schemas.Verification.properties.locale.enum', LOCALES)
+    expect(document).toHaveProperty('components.schemas.VerificationFields.properties.locale.enum', LOCALES)
   })
 
   it('has an id for every operation, and every reference leads somewhere', () => {
