@@ -9,6 +9,7 @@ import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
 import { createVerifications } from '#store/verifications.ts'
+import { countSegments } from '#verification/message.ts'
 import { createVault } from '#verification/vault.ts'
 import type { SendReference } from '#verification/verification.ts'
 import { createApp } from './app.ts'
@@ -60,7 +61,10 @@ const seeing = setInterval(seeApplications, SEEN_EVERY_MS)
 
 const app = createApp({
   config,
-  verifications: createVerifications(parts),
+  verifications: createVerifications({
+    ...parts,
+    countSegments: countSegments({ ...config.message, ttlMs: config.policy.codeTtlMs }),
+  }),
   enqueue,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
   log,

@@ -1,7 +1,6 @@
 /** The worker's configuration: the environment read once, or the list of everything wrong with it. */
 import { anyText, createReader, type Environment, integer, type Kind, url } from '#runtime/env.ts'
 import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
-import { BRAND_LONGEST, isBrand } from '#verification/message.ts'
 
 export type SignalWire = {
   project: string
@@ -15,16 +14,10 @@ export type WorkerConfig = Settings & {
   host: string
   port: number
   concurrency: number
-  brand: string
   /** The number messages come from. */
   sender: string
   signalwire: SignalWire
   production: boolean
-}
-
-const brand: Kind<string> = {
-  expected: `1 to ${BRAND_LONGEST} plain characters (GSM 03.38 without the ones that cost two)`,
-  parse: (text) => (isBrand(text) ? text : undefined),
 }
 
 const context: Kind<string> = {
@@ -48,7 +41,6 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
     host: reader.value('WORKER_HOST', anyText, '127.0.0.1'),
     port: reader.value('WORKER_PORT', integer(0, 65_535), 3002),
     concurrency: reader.value('WORKER_CONCURRENCY', integer(1, 1_000), 50),
-    brand: reader.value('BRAND_NAME', brand, 'verification'),
     sender: reader.value('SIGNALWIRE_NUMBER', senderNumber, SANDBOX_SENDER),
     signalwire: readSignalWire(reader),
   }

@@ -8,7 +8,7 @@ import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
 import type { Claim, Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
 import { StoreFault } from '#store/script.ts'
-import { messageText } from '#verification/message.ts'
+import { type MessageStyle, messageText } from '#verification/message.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { backoffMs } from '#verification/retry.ts'
@@ -45,7 +45,7 @@ export function createDeliver(deps: {
   provider: Provider
   policy: Policy
   sender: string
-  brand: string
+  message: MessageStyle
   log: Log
   random: () => number
 }): Deliver {
@@ -53,7 +53,7 @@ export function createDeliver(deps: {
 
   async function handOver(send: SendReference, claim: Claimed, signal: AbortSignal): Promise<Outcome> {
     const { code, destination, locale } = claim
-    const body = messageText({ code, brand: deps.brand, locale, ttlMs: policy.codeTtlMs })
+    const body = messageText({ ...deps.message, code, locale, ttlMs: policy.codeTtlMs })
     return provider.send(
       { from: deps.sender, to: destination, body, reference: formatReference(send) },
       signal,

@@ -40,7 +40,7 @@ const deliver = createDeliver({
   provider,
   policy,
   sender: config.sender,
-  brand: config.brand,
+  message: config.message,
   log,
   random: Math.random,
 })

@@ -1,15 +1,15 @@
 /**
- * The settings every program must agree on, read in one place: Redis, the keys, the policy. A worker with another key
- * or another policy than the API would open nothing and decide otherwise.
+ * The settings every program must agree on, read in one place: Redis, the keys, the policy, the messages. A worker
+ * with another key or another policy than the API would open nothing and decide otherwise.
  */
 import { createHash } from 'node:crypto'
-import { parseRegion } from '#verification/destination.ts'
-import { formatRule, parseMoney, parseRule, type Rule } from '#verification/gate.ts'
+import type { MessageStyle } from '#verification/message.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
-import type { Prices } from '#verification/price.ts'
 import type { MasterKey } from '#verification/vault.ts'
 import { integer, type Kind, listOf, oneOf, type Reader, url } from './env.ts'
+import { readPrices, readRules } from './gate-settings.ts'
 import { LOG_LEVELS, type LogLevel } from './log.ts'
+import { readMessageStyle } from './message-settings.ts'
 
 export type Settings = {
   redisUrl: string
@@ -18,6 +18,7 @@ export type Settings = {
   codeKeys: readonly MasterKey[]
   destinationKey: Buffer
   policy: Policy
+  message: MessageStyle
   shutdownDeadlineMs: number
 }
 
@@ -68,13 +69,15 @@ export function readSettings(reader: Reader): Settings {
     if (codeKeys.some(({ secret }) => secret.equals(DEVELOPMENT.code))) refusePublicKey(reader, 'CODE_KEYS')
     if (destinationKey.equals(DEVELOPMENT.destination)) refusePublicKey(reader, 'DESTINATION_KEY')
   }
+  const policy = readPolicy(reader)
   return {
     redisUrl: reader.secret('REDIS_URL', url('redis:', 'rediss:'), 'redis://127.0.0.1:6379'),
     redisPrefix: reader.value('REDIS_PREFIX', prefix, '2fa'),
     logLevel: reader.value('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
     codeKeys,
     destinationKey,
-    policy: readPolicy(reader),
+    policy,
+    message: readMessageStyle(reader, policy.codeTtlMs),
     shutdownDeadlineMs: reader.value('SHUTDOWN_DEADLINE_SECONDS', integer(1, 300), 12) * SECOND,
   }
 }
@@ -109,33 +112,4 @@ function readPolicy(reader: Reader): Policy {
     guessRules: readRules(reader, DEFAULT_POLICY.guessRules),
     prices: readPrices(reader),
   }
-}
-
-/** Each rule may be set by LIMIT_ and its name; `off` takes it out. */
-export function readRules(reader: Reader, defaults: readonly Rule[]): Rule[] {
-  return defaults
-    .map((rule) => reader.value(`LIMIT_${rule.name.toUpperCase()}`, limit(rule), rule))
-    .filter((rule) => rule !== 'off')
-}
-
-function limit(rule: Rule): Kind<Rule | 'off'> {
-  const form = rule.counts === 'conversion' ? 'PERCENT%/MINIMUM' : 'MAX'
-  return {
-    expected: `${form} or ${form}:MODE with observe, challenge or block (${formatRule(rule)}), or off`,
-    parse: (text) => parseRule(text, rule),
-  }
-}
-
-const price: Kind<readonly [string, number]> = {
-  expected: 'REGION:PRICE such as US:0.015, * for all other regions',
-  parse(text) {
-    const [region = '', amount = '', ...rest] = text.split(':')
-    const micros = parseMoney(amount)
-    const known = region === '*' || parseRegion(region) !== undefined
-    return known && micros !== undefined && rest.length === 0 ? [region, micros] : undefined
-  },
-}
-
-function readPrices(reader: Reader): Prices {
-  return { ...DEFAULT_POLICY.prices, ...Object.fromEntries(reader.value('PRICES', listOf(price), [])) }
 }

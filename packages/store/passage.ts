@@ -14,8 +14,6 @@ export type PassedChallenge = { nonce: string; expiresAtMs: number }
 export type Asker = {
   /** The end user's address. Without one no limit of an address applies. */
   clientIp?: string
-  /** What the message comes to; 1 when left out. */
-  segments?: number
   challenge?: PassedChallenge
 }
 
@@ -60,11 +58,11 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
     },
 
     /** Spend, short tag of the number, region, as gate_facts reads them. */
-    factsOf(place: Place, options: { destinationTag: string; channel: Channel; asker: Asker }): string[] {
-      const { destinationTag, channel, asker } = options
+    factsOf(place: Place, options: { destinationTag: string; channel: Channel; segments: number }): string[] {
+      const { destinationTag, channel, segments } = options
       const spend = priceOf(policy.prices, {
         region: place.region as Region,
-        segments: asker.segments ?? 1,
+        segments,
         channel,
       })
       return [String(spend), destinationTag.slice(0, NUMBER_TAG_LENGTH), place.region]

@@ -68,7 +68,7 @@ type Repeat = { key: string; fingerprint: string }
 /** What is needed of a verification before a script can be asked about it. */
 type Owner = CodeOwner & { sendsKey: string; wrongKey: string; key: string; agenda: string }
 /** What of a verification never changes. */
-type Known = { tag: string; purpose: Purpose; place: Place; channel: Channel }
+type Known = { tag: string; purpose: Purpose; place: Place; channel: Channel; locale: Locale }
 
 /** Under RESEND_CODE=same. */
 const NO_NEW_CODE = ['', '', ''] as const
@@ -82,8 +82,15 @@ const TRIES_MAX = 6
 
 export type Verifications = ReturnType<typeof createVerifications>
 
-export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
-  const { redis, keys, policy, vault } = deps
+export function createVerifications(deps: {
+  redis: Redis
+  keys: Keys
+  policy: Policy
+  vault: Vault
+  /** What a message in this language comes to; its price is counted before it is sent. */
+  countSegments: (locale: Locale) => number
+}) {
+  const { redis, keys, policy, vault, countSegments } = deps
   const recent = createRecentStarts()
   const passage = createPassage(deps)
   const owners = createMemory<Known>(OWNERS_REMEMBERED_MAX)
@@ -118,12 +125,26 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     const known = owners.get(`${application} ${id}`)
     if (known) return known
     const fields = await ask(() =>
-      redis.hmget(keys.verification(application, id), 'to_tag', 'purpose', 'channel', 'gates', 'to_masked'),
+      redis.hmget(
+        keys.verification(application, id),
+        'to_tag',
+        'purpose',
+        'channel',
+        'locale',
+        'gates',
+        'to_masked',
+      ),
     )
-    const [tag, purpose, channel, gates, masked] = fields
-    if (!tag || !purpose || !channel) return undefined
+    const [tag, purpose, channel, locale, gates, masked] = fields
+    if (!tag || !purpose || !channel || !locale) return undefined
     const place = passage.placeIn(gates ?? '', masked ?? '')
-    const read = { tag, purpose: purpose as Purpose, channel: channel as Channel, place }
+    const read = {
+      tag,
+      purpose: purpose as Purpose,
+      channel: channel as Channel,
+      locale: locale as Locale,
+      place,
+    }
     owners.set(`${application} ${id}`, read)
     return read
   }
@@ -211,7 +232,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         request.held ?? '',
         request.silent ? 'silent' : '',
         challenge === undefined ? '' : Math.max(1, challenge.expiresAtMs - Date.now()),
-        ...passage.factsOf(place, { destinationTag: tag, channel, asker: request }),
+        ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(locale) }),
         request.trusted ? 'trusted' : '',
         challenge === undefined ? '' : 'challenged',
       ],
@@ -267,6 +288,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
               purpose: request.purpose,
               place,
               channel: request.channel,
+              locale: request.locale,
             })
           return started
         }
@@ -300,7 +322,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
           owner.id,
           mac,
           sealed,
-          ...passage.factsOf(place, { destinationTag: tag, channel, asker }),
+          ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(known.locale) }),
           asker.challenge === undefined ? '' : 'challenged',
         ],
       )

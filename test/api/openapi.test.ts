@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { PROBLEMS } from '#api/problem.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
+import { LOCALES } from '#verification/message.ts'
 import { apiOn } from './api.ts'
 import { brokenReferences, document, examples, operations, problemCodes } from './document.ts'
 
@@ -26,6 +27,10 @@ describe('the document', () => {
 
   it('names every problem code, and no other', () => {
     expect(problemCodes()).toEqual(Object.keys(PROBLEMS))
+  })
+
+  it('names every language of a message, and no other', () => {
+    expect(document).toHaveProperty('components.schemas.VerificationFields.properties.locale.enum', LOCALES)
   })
 
   it('has an id for every operation, and every reference leads somewhere', () => {

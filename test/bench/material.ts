@@ -29,7 +29,13 @@ export type KnownCode = { id: VerificationId; code: string }
 export function createMaterial(redis: Redis, prefix: string) {
   const vault = createVault(readSettings(createReader({})))
   const keys = createKeys(prefix)
-  const verifications = createVerifications({ redis, keys, policy: { ...DEFAULT_POLICY, rules: [] }, vault })
+  const verifications = createVerifications({
+    redis,
+    keys,
+    policy: { ...DEFAULT_POLICY, rules: [] },
+    vault,
+    countSegments: () => 1,
+  })
 
   async function startOne(): Promise<VerificationId> {
     const started = await verifications.start({

@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { PROBLEMS } from '#api/problem.ts'
 import { SCENARIOS } from '#sandbox/scenarios.ts'
+import type { Code } from '#verification/code.ts'
 import { DEFAULT_GUESS_RULES, DEFAULT_RULES, formatRule } from '#verification/gate.ts'
+import { LOCALES, messageText } from '#verification/message.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
@@ -82,6 +84,13 @@ describe('README.md', () => {
   it('lists the destinations of the sandbox as they are', () => {
     const scenarios = SCENARIOS.map(({ ending, story }) => [ending, story])
     expect(table(readme, 'Ending', 'What happens')).toEqual(scenarios)
+  })
+
+  it('shows the message of every language as it is', () => {
+    const style = { brand: 'Acme', domain: undefined, appHash: undefined, segmentsMax: 1, ttlMs: 300_000 }
+    const code = '123456' as Code
+    const messages = LOCALES.map((locale) => [locale, messageText({ ...style, locale, code })])
+    expect(table(readme, 'Locale', 'Message')).toEqual(messages)
   })
 
   it('lists the problem codes as they are', () => {

@@ -22,8 +22,8 @@ afterEach(async () => {
   expect(await keysWithoutTtl(connection.redis, prefix), 'every key expires').toEqual([])
 })
 
-function gated(rules: readonly Rule[], overrides = {}) {
-  const store = storeOn(connection.redis, { rules, ...overrides })
+function gated(rules: readonly Rule[], overrides = {}, segments = 1) {
+  const store = storeOn(connection.redis, { rules, ...overrides }, undefined, () => segments)
   prefix = store.prefix
   return store
 }
@@ -185,9 +185,9 @@ describe('the spend firewall', () => {
     ['two segments cost twice', 'US', 2, 5],
     ['a region nobody priced costs the most', 'JM', 1, 0],
   ] as const)('%s', async (_, region, segments, through) => {
-    const store = gated([rule('overall', 'spend', 100_000)], { prices })
-    for (let index = 0; index < through; index++) await store.start(numberOf(index), { region, segments })
-    const refused = await store.verifications.start(store.requestFor(numberOf(through), { region, segments }))
+    const store = gated([rule('overall', 'spend', 100_000)], { prices }, segments)
+    for (let index = 0; index < through; index++) await store.start(numberOf(index), { region })
+    const refused = await store.verifications.start(store.requestFor(numberOf(through), { region }))
     expect(refused).toMatchObject({ refusal: 'spend_limit', limit: 'overall_test' })
   })
 

@@ -32,7 +32,7 @@ async function worker(replies: Reply[], overrides = {}) {
     provider,
     policy: store.policy,
     sender: '+12025550199',
-    brand: 'Example',
+    message: { brand: 'Example', domain: undefined, appHash: undefined, segmentsMax: 1 },
     log: { ...silentLog, info: (fields) => lines.push(fields) },
     random: () => 0,
   })
