@@ -1,18 +1,10 @@
 /** The API's configuration: the environment read once, or the list of everything wrong with it. */
 import { isIP } from 'node:net'
-import {
-  anyText,
-  createReader,
-  type Environment,
-  integer,
-  type Kind,
-  listOf,
-  type Reader,
-  toggle,
-} from '#runtime/env.ts'
-import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
-import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
-import { type Lists, parseListed, parseTestNumber, type TestNumber } from '#verification/lists.ts'
+import { readLists, readRegions } from '#runtime/destination-settings.ts'
+import { anyText, createReader, type Environment, integer, type Kind, listOf, toggle } from '#runtime/env.ts'
+import { readSettings, requireInProduction, type Settings } from '#runtime/settings.ts'
+import type { Region } from '#verification/destination.ts'
+import type { Lists } from '#verification/lists.ts'
 import { type Application, parseApplication } from '#verification/verification.ts'
 
 export type ApiKey = { application: Application; key: string }
@@ -48,11 +40,6 @@ const apiKey: Kind<ApiKey> = {
   },
 }
 
-const region: Kind<Region> = {
-  expected: 'a two-letter country code such as US (ISO 3166-1)',
-  parse: parseRegion,
-}
-
 const proxy: Kind<string> = {
   expected: 'an IP address or CIDR range such as 10.0.0.0/8',
   parse(text) {
@@ -62,10 +49,6 @@ const proxy: Kind<string> = {
     return rest.length === 0 && longest > 0 && valid ? text : undefined
   },
 }
-
-/** US and CA share numbers, prices and rules: a number of one sends to both. */
-const SHARED_REGIONS: Partial<Record<Region, readonly Region[]>> = { US: ['US', 'CA'], CA: ['CA', 'US'] }
-const DEFAULT_COUNTRY: Region = 'US'
 
 export function readConfig(env: Environment): { config: ApiConfig; problems: readonly string[] } {
   const reader = createReader(env)
@@ -87,35 +70,4 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     reader.problem('API_KEYS', 'the same key stands there twice')
   }
   return { config, problems: reader.problems }
-}
-
-const listed: Kind<string> = {
-  expected: 'an E.164 number such as +12025550123, or a prefix such as +1876*',
-  parse: parseListed,
-}
-
-const testNumber: Kind<TestNumber> = {
-  expected: 'NUMBER:CODE such as +15005550006:123456',
-  parse: parseTestNumber,
-}
-
-/** A number whose code everybody in a team knows is a back door; in production it must be opened knowingly. */
-function readLists(reader: Reader): Lists {
-  const tests = reader.secret('TEST_NUMBERS', listOf(testNumber), [])
-  const wanted = reader.value('TEST_NUMBERS_IN_PRODUCTION', toggle, false)
-  if (reader.production && tests.length > 0 && !wanted) {
-    reader.problem('TEST_NUMBERS', 'is refused in production unless TEST_NUMBERS_IN_PRODUCTION=on')
-  }
-  return {
-    allowed: reader.secret('ALLOWED_NUMBERS', listOf(listed), []),
-    denied: reader.secret('DENIED_NUMBERS', listOf(listed), []),
-    tests,
-  }
-}
-
-function readRegions(reader: Reader): Pick<ApiConfig, 'regions' | 'country'> {
-  const sender = reader.value('SIGNALWIRE_NUMBER', senderNumber, '')
-  const country = regionOf(sender) ?? DEFAULT_COUNTRY
-  const regions = reader.value('ALLOWED_REGIONS', listOf(region), [...(SHARED_REGIONS[country] ?? [country])])
-  return { regions: new Set(regions), country }
 }

@@ -14,6 +14,7 @@
  * | `{P}:@SCOPE:NAME` | hash: meters of an address, a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, what ends a verification |
  * | `{P}:@stopped` | string: why sending is stopped | a year | `npm run sending` |
  * | `{P}:@c:NONCE` | string: a challenge that was used | the challenge's | start |
+ * | `{P}:@clock` | string: the time, in a replay of recorded traffic only | an hour | `npm run policy` |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
  *
@@ -52,6 +53,9 @@ export function createKeys(prefix: string) {
       name === undefined ? `${all}-` : `${all}${SCOPE_LETTERS[scope]}:${name}`,
     stopped: () => `${all}stopped`,
     challenge: (nonce: string | undefined) => (nonce === undefined ? `${all}-` : `${all}c:${nonce}`),
+    clock: () => `${all}clock`,
+    /** Every key there is under this prefix. */
+    every: () => `{${prefix}}:*`,
     applications: () => `${all}applications`,
     message: (messageId: string) => `${all}m:${messageId}`,
   }

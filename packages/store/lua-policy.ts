@@ -31,6 +31,7 @@ export function luaPolicy(policy: Policy): string {
     lease_ms: policy.leaseMs,
     sweep_after_ms: policy.sweepAfterMs,
     idempotency_ttl_ms: policy.idempotencyTtlMs,
+    clock_key: policy.clockKey,
   })}\n`
 }
 

@@ -23,8 +23,6 @@ export type Place = { region: string; prefixTag: string; rangeDigit: string }
 /** Enough to tell a few numbers of one address or range apart. */
 const NUMBER_TAG_LENGTH = 6
 
-export type Passage = ReturnType<typeof createPassage>
-
 export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Policy; vault: Vault }) {
   return {
     placeOf(destination: Destination, region: Region): Place {

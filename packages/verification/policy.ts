@@ -51,6 +51,8 @@ export type Policy = {
   sweepAfterMs: number
   /** How long an Idempotency-Key is remembered. */
   idempotencyTtlMs: number
+  /** Only where recorded traffic is replayed: the key that holds the time, in milliseconds, instead of Redis's clock. */
+  clockKey?: string
 }
 
 const second = 1_000

@@ -1,0 +1,23 @@
+/** A connection for the length of one command. */
+import { once } from 'node:events'
+import type { Redis } from 'ioredis'
+import { createLog } from '#runtime/log.ts'
+import { connectForRequests, faultName } from '#runtime/redis.ts'
+import { StoreFault } from '#store/script.ts'
+
+const CONNECT_MS = 3_000
+
+export async function withRedis<T>(url: string, work: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = connectForRequests(url, createLog({ program: 'admin', level: 'silent' }))
+  try {
+    await once(redis, 'ready', { signal: AbortSignal.timeout(CONNECT_MS) })
+    return await work(redis)
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** An address may hold a password, so it is named by its variable. */
+export function sentenceOfFault(error: unknown): string {
+  return `Redis (REDIS_URL) did not answer: ${faultName(error instanceof StoreFault ? error.cause : error)}.`
+}
