@@ -52,10 +52,11 @@ export function createDeliver(deps: {
   const { deliveries, provider, policy, log } = deps
 
   async function handOver(send: SendReference, claim: Claimed, signal: AbortSignal): Promise<Outcome> {
-    const { code, destination, locale } = claim
+    const { code, destination, locale, deadlineMs } = claim
     const body = messageText({ code, brand: deps.brand, locale, ttlMs: policy.codeTtlMs })
+    const reference = formatReference(send)
     return provider.send(
-      { from: deps.sender, to: destination, body, reference: formatReference(send) },
+      { from: deps.sender, to: destination, body, reference, validForMs: deadlineMs },
       signal,
     )
   }

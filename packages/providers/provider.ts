@@ -5,8 +5,11 @@
  */
 import type { Outcome, Receipt } from '#verification/outcome.ts'
 
-/** One SMS. `reference` is opaque: the provider sends it along and returns it with receipts where it can. */
-export type Message = { from: string; to: string; body: string; reference: string }
+/**
+ * One SMS. `reference` is opaque: the provider sends it along and returns it with receipts where it can. After
+ * `validForMs` the message is worth nothing: a provider that can holds on to it no longer.
+ */
+export type Message = { from: string; to: string; body: string; reference: string; validForMs: number }
 
 /**
  * - `ready`: a send would be written now.

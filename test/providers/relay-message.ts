@@ -6,4 +6,5 @@ export const MESSAGE: Message = {
   to: '+12025550123',
   body: 'Acme: your code is 735194',
   reference: 's-abc-1',
+  validForMs: 240_000,
 }

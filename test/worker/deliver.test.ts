@@ -53,6 +53,7 @@ describe('an attempt', () => {
         to: w.destination,
         body: `${code} is your Example code. It is valid for 5 minutes. Do not share it.`,
         reference: `shop/${w.id}/1`,
+        validForMs: expect.closeTo(240_000, -3),
       },
     ])
   })

@@ -1,0 +1,120 @@
+/**
+ * The provider over SignalWire's REST: one request a message, and what its answer, or the lack of one, says about
+ * whether the message left. The Compatibility API is used because only it takes a validity period: a message that
+ * waits in SignalWire's queue longer than its code is worth is dropped there.
+ */
+import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
+import type { Message, Provider, ProviderStatus } from './provider.ts'
+import { type Answered, createRestClient, type Reply } from './rest-client.ts'
+import { type Refusal, refusalOf } from './signalwire-codes.ts'
+import { fieldsOf } from './signalwire-replies.ts'
+
+export type SignalWireRestOptions = {
+  project: string
+  token: string
+  /** `https://SPACE.signalwire.com`, or a stand-in. */
+  baseUrl: string
+  /** Where status callbacks go, without a query; none are asked for when left out. */
+  callbackUrl?: string | undefined
+  onStatus?(status: ProviderStatus): void
+  /** Default 8,000; below the lease of an attempt. */
+  sendTimeoutMs?: number
+}
+
+/** SignalWire's bounds of a validity period. */
+const VALIDITY_MAX_S = 172_800
+
+const busy = (reason: OutcomeReason): Outcome => ({ kind: 'busy', reason })
+const unknown = (reason: OutcomeReason): Outcome => ({ kind: 'unknown', reason })
+
+export function createSignalWireRest(options: SignalWireRestOptions): Provider {
+  const { project, token, baseUrl, callbackUrl, onStatus, sendTimeoutMs = 8_000 } = options
+  const client = createRestClient({ baseUrl, user: project, password: token })
+  const account = `/api/laml/2010-04-01/Accounts/${encodeURIComponent(project)}`
+  let status: ProviderStatus = 'ready'
+
+  /** There is no connection to look at: the last request says how things stand. */
+  function show(now: ProviderStatus): void {
+    if (status === now || status === 'closed') return
+    status = now
+    onStatus?.(now)
+  }
+
+  return {
+    name: 'signalwire-rest',
+    status: () => status,
+    async send(message: Message, signal: AbortSignal): Promise<Outcome> {
+      if (status === 'closed') return busy('not_connected')
+      if (signal.aborted) return busy('timeout')
+      const reply = await client.ask({
+        method: 'POST',
+        path: `${account}/Messages`,
+        body: { type: 'application/x-www-form-urlencoded', text: String(formOf(message, callbackUrl)) },
+        timeoutMs: sendTimeoutMs,
+        signal,
+      })
+      const outcome = outcomeOf(reply)
+      show(statusAfter(reply, outcome))
+      return signal.aborted && outcome.kind === 'busy' ? busy('timeout') : outcome
+    },
+    async close() {
+      show('closed')
+      client.close()
+    },
+  }
+}
+
+function formOf({ from, to, body, reference, validForMs }: Message, callbackUrl: string | undefined) {
+  const validS = Math.min(VALIDITY_MAX_S, Math.max(1, Math.floor(validForMs / 1_000)))
+  return new URLSearchParams({
+    From: from,
+    To: to,
+    Body: body,
+    ValidityPeriod: String(validS),
+    ...(callbackUrl === undefined
+      ? {}
+      : { StatusCallback: `${callbackUrl}?${new URLSearchParams({ reference })}` }),
+  })
+}
+
+function outcomeOf(reply: Reply): Outcome {
+  if (reply.kind === 'answered') return outcomeOfAnswer(reply)
+  return reply.written ? unknown(reply.why) : busy('not_connected')
+}
+
+/**
+ * 2xx needs the id that receipts will name. 4xx is a no, by its code or its number; 5xx only where it says so, because a
+ * fault after the message was taken looks like one before. A redirect is never followed, and says nothing.
+ */
+function outcomeOfAnswer(answer: Omit<Answered, 'kind'>): Outcome {
+  const { status, body, retryAfterMs } = answer
+  if (status >= 200 && status < 300) return outcomeOfSuccess(body)
+  const refusal = refusalIn(answer)
+  if (!refusal) return unknown('provider_fault')
+  return refusal.kind === 'busy' && retryAfterMs !== undefined ? { ...refusal, retryAfterMs } : refusal
+}
+
+function outcomeOfSuccess(body: unknown): Outcome {
+  const { sid } = fieldsOf(body)
+  return typeof sid === 'string' && sid !== ''
+    ? { kind: 'accepted', messageId: sid }
+    : unknown('no_message_id')
+}
+
+/** Undefined where the answer does not say that nothing was sent. */
+function refusalIn({ status, body, retryAfterMs }: Omit<Answered, 'kind'>): Refusal | undefined {
+  const { code } = fieldsOf(body)
+  const coded = refusalOf(String(code))
+  if (status >= 400 && status < 500) {
+    return coded ?? refusalOf(String(status)) ?? { kind: 'rejected', reason: 'refused_by_provider' }
+  }
+  if (status === 503 && (coded || retryAfterMs !== undefined)) {
+    return coded ?? { kind: 'busy', reason: 'provider_fault' }
+  }
+  return status >= 500 && coded?.reason !== 'provider_fault' ? coded : undefined
+}
+
+function statusAfter(reply: Reply, outcome: Outcome): ProviderStatus {
+  if (reply.kind === 'unanswered') return 'unreachable'
+  return outcome.kind === 'busy' && outcome.reason === 'credentials_refused' ? 'unauthorized' : 'ready'
+}
