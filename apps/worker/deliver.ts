@@ -69,7 +69,7 @@ export function createDeliver(deps: {
       {
         ...fieldsOf(send),
         attempt: claim.attempt,
-        provider: provider.name,
+        provider: outcome.provider ?? provider.name,
         outcome: outcome.kind,
         reason: outcome.kind === 'accepted' ? undefined : outcome.reason,
         duration_ms: Math.round(performance.now() - startedAt),

@@ -16,7 +16,11 @@ export type Settings = {
   destinationKey: Buffer
   policy: Policy
   shutdownDeadlineMs: number
+  /** Ways of sending, in the order they are tried in. */
+  providers: readonly ProviderName[]
 }
+
+export type ProviderName = 'relay' | 'rest'
 
 const KEY_BYTES = 32
 const SECOND = 1_000
@@ -73,7 +77,16 @@ export function readSettings(reader: Reader): Settings {
     destinationKey,
     policy: readPolicy(reader),
     shutdownDeadlineMs: reader.value('SHUTDOWN_DEADLINE_SECONDS', integer(1, 300), 12) * SECOND,
+    providers: readProviders(reader),
   }
+}
+
+function readProviders(reader: Reader): readonly ProviderName[] {
+  const fallback: ProviderName[] = ['relay']
+  const providers = reader.value('PROVIDERS', listOf(oneOf('relay', 'rest')), fallback)
+  if (new Set(providers).size < providers.length)
+    reader.problem('PROVIDERS', 'the same one stands there twice')
+  return providers
 }
 
 /** A key that is missing falls back to the development key, and is named once, as missing. */

@@ -29,11 +29,15 @@ export type OutcomeReason =
  * - `busy`: known not to have been sent; may be tried again, after `retryAfterMs` when the provider said so.
  * - `unknown`: the frame may have left; nobody can say whether the message will arrive.
  */
-export type Outcome =
+export type Outcome = (
   | { kind: 'accepted'; messageId: string }
   | { kind: 'rejected'; reason: OutcomeReason }
   | { kind: 'busy'; reason: OutcomeReason; retryAfterMs?: number }
   | { kind: 'unknown'; reason: OutcomeReason }
+) & {
+  /** Whose outcome it is, where it could have been another's. */
+  provider?: string
+}
 
 /** A carrier's states of a message, as SignalWire names them. */
 export const RECEIPT_STATES = ['queued', 'initiated', 'sent', 'delivered', 'undelivered', 'failed'] as const

@@ -11,7 +11,7 @@ const ARROWS: Record<string, readonly string[]> = {
   'packages/runtime': ['node:', 'ioredis', 'pino', '#verification'],
   'packages/store': ['node:', 'ioredis', '#verification'],
   'packages/queue': ['bullmq', 'ioredis', '#verification'],
-  'packages/providers': ['node:', '@signalwire/realtime-api', '#verification'],
+  'packages/providers': ['node:', '@signalwire/realtime-api', 'cockatiel', '#verification'],
   'apps/api': [
     'node:',
     'hono',
