@@ -13,6 +13,7 @@ import {
 import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
 import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
 import { type Application, parseApplication } from '#verification/verification.ts'
+import type { CallbackConfig } from './callbacks.ts'
 
 export type ApiKey = { application: Application; key: string }
 
@@ -31,6 +32,8 @@ export type ApiConfig = Settings & {
   country: Region
   /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[]
+  /** Where SignalWire's callbacks come, and what they are signed with; without it none are taken. */
+  callbacks: CallbackConfig | undefined
 }
 
 const KEY_SHORTEST = 32
@@ -79,11 +82,21 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     pythonRoutes: reader.value('GUIDE_PYTHON_ROUTES', toggle, false),
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
     ...readRegions(reader),
+    callbacks: readCallbacks(reader, settings.publicUrl),
   }
   if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {
     reader.problem('API_KEYS', 'the same key stands there twice')
   }
   return { config, problems: reader.problems }
+}
+
+/** Whoever asks for callbacks must be able to check them. */
+function readCallbacks(reader: Reader, publicUrl: string): CallbackConfig | undefined {
+  const signingKey = reader.secret('SIGNALWIRE_SIGNING_KEY', anyText, '')
+  if (publicUrl !== '' && signingKey === '') {
+    reader.problem('SIGNALWIRE_SIGNING_KEY', 'must be set with PUBLIC_URL: it checks what comes there')
+  }
+  return publicUrl === '' || signingKey === '' ? undefined : { publicUrl, signingKey }
 }
 
 function readRegions(reader: Reader): Pick<ApiConfig, 'regions' | 'country'> {

@@ -1,6 +1,7 @@
 /** The worker's composition root: reads the configuration, connects, takes jobs, and ends in order. */
 import { serve } from '@hono/node-server'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
+import { createReceipts } from '#receipts/receipts.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
 import { createLog } from '#runtime/log.ts'
@@ -14,7 +15,6 @@ import { createDeliver } from './deliver.ts'
 import { createHealth } from './health.ts'
 import { createProcessor, startQueueWorker } from './processor.ts'
 import { openProvider } from './providers.ts'
-import { createReceipts } from './receipts.ts'
 import { createSweeper } from './sweeper.ts'
 
 const { config, problems } = readConfig(process.env)

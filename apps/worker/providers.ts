@@ -8,7 +8,7 @@ import type { ProviderName } from '#runtime/settings.ts'
 import type { WorkerConfig } from './config.ts'
 
 export function openProvider(
-  config: Pick<WorkerConfig, 'providers' | 'signalwire' | 'restUrl'>,
+  config: Pick<WorkerConfig, 'providers' | 'signalwire' | 'restUrl' | 'publicUrl'>,
   { onReceipt, log }: { onReceipt: ReceiptListener; log: Log },
 ): Provider {
   const { project, token } = config.signalwire
@@ -18,7 +18,13 @@ export function openProvider(
     relay: () =>
       createSignalWireRelay({ ...config.signalwire, onReceipt, onStatus: say('signalwire-relay') }),
     rest: () =>
-      createSignalWireRest({ project, token, baseUrl: config.restUrl, onStatus: say('signalwire-rest') }),
+      createSignalWireRest({
+        project,
+        token,
+        baseUrl: config.restUrl,
+        callbackUrl: config.publicUrl === '' ? undefined : `${config.publicUrl}/callbacks/signalwire`,
+        onStatus: say('signalwire-rest'),
+      }),
   }
   const providers = config.providers.map((name) => open[name]())
   const [only] = providers

@@ -6,6 +6,7 @@
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
 import type { Message, Provider, ProviderStatus } from './provider.ts'
 import { type Answered, createRestClient, type Reply } from './rest-client.ts'
+import { REFERENCE_PARAMETER } from './signalwire-callbacks.ts'
 import { type Refusal, refusalOf } from './signalwire-codes.ts'
 import { fieldsOf } from './signalwire-replies.ts'
 
@@ -73,7 +74,7 @@ function formOf({ from, to, body, reference, validForMs }: Message, callbackUrl:
     ValidityPeriod: String(validS),
     ...(callbackUrl === undefined
       ? {}
-      : { StatusCallback: `${callbackUrl}?${new URLSearchParams({ reference })}` }),
+      : { StatusCallback: `${callbackUrl}?${new URLSearchParams({ [REFERENCE_PARAMETER]: reference })}` }),
   })
 }
 

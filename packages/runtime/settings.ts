@@ -18,6 +18,8 @@ export type Settings = {
   shutdownDeadlineMs: number
   /** Ways of sending, in the order they are tried in. */
   providers: readonly ProviderName[]
+  /** The API's address as SignalWire reaches it; empty when it does not. */
+  publicUrl: string
 }
 
 export type ProviderName = 'relay' | 'rest'
@@ -78,6 +80,16 @@ export function readSettings(reader: Reader): Settings {
     policy: readPolicy(reader),
     shutdownDeadlineMs: reader.value('SHUTDOWN_DEADLINE_SECONDS', integer(1, 300), 12) * SECOND,
     providers: readProviders(reader),
+    publicUrl: reader.value('PUBLIC_URL', publicAddress(reader.production), ''),
+  }
+}
+
+/** Callbacks carry the message's text: in production they come encrypted or not at all. */
+function publicAddress(production: boolean): Kind<string> {
+  const { expected, parse } = url(...(production ? ['https:'] : ['https:', 'http:']))
+  return {
+    expected: `${expected}, without a query`,
+    parse: (text) => (/[?#@]/.test(text) ? undefined : parse(text)?.replace(/\/$/, '')),
   }
 }
 

@@ -11,6 +11,7 @@ import type { Readiness } from '#api/health.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
 import type { Code } from '#verification/code.ts'
+import type { Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Application, parseVerificationId, type SendReference } from '#verification/verification.ts'
 
@@ -36,6 +37,7 @@ const DEFAULTS: AppConfig = {
   regions: new Set(['US', 'CA']),
   country: 'US',
   trustedProxies: [],
+  callbacks: { publicUrl: 'https://2fa.example.com', signingKey: 'signing key of the tests' },
 }
 
 export type Line = LogFields & { level: string; msg: string }
@@ -72,11 +74,13 @@ function keptLog(lines: Line[]): Log {
 export function apiOn(redis: Redis, { config, policy, readiness }: Options = {}) {
   const store = storeOn(redis, policy)
   const enqueued: SendReference[] = []
+  const receipts: Receipt[] = []
   const lines: Line[] = []
   const app = createApp({
     config: { ...DEFAULTS, ...config },
     verifications: store.verifications,
     enqueue: (send) => void enqueued.push(send),
+    takeReceipt: (receipt) => void receipts.push(receipt),
     readiness: readiness ?? (async () => undefined),
     log: keptLog(lines),
   })
@@ -115,7 +119,7 @@ export function apiOn(redis: Redis, { config, policy, readiness }: Options = {})
     return { to, id, code, wrong: wrongFor(code), answer, checks: `/v1/verifications/${id}/checks` }
   }
 
-  return { app, store, enqueued, lines, get, send, post, postText, postForm, codeOf, start }
+  return { app, store, enqueued, receipts, lines, get, send, post, postText, postForm, codeOf, start }
 }
 
 export type Api = ReturnType<typeof apiOn>
@@ -135,6 +139,7 @@ export function failingApi(fault: Error) {
     config: { ...DEFAULTS, pythonRoutes: true },
     verifications,
     enqueue: () => {},
+    takeReceipt: () => {},
     readiness: async () => 'redis_unreachable',
     log: keptLog([]),
   })

@@ -13,8 +13,8 @@ afterEach(async () => {
 const eventually = <T>(read: () => Promise<T>, timeout = 14_000) =>
   vi.waitFor(read, { timeout, interval: 50 })
 
-async function running(env: Record<string, string>): Promise<Service> {
-  service = await startService({ redisUrl: testRedisUrl(), env })
+async function running(env: Record<string, string>, callbacks = false): Promise<Service> {
+  service = await startService({ redisUrl: testRedisUrl(), env, callbacks })
   await service.ready()
   return service
 }
@@ -60,11 +60,14 @@ it('the websocket goes away while codes are sent: each goes out once, over REST,
   for (const to of numbers) expect((await system.arrived(to)).length).toBeLessThanOrEqual(2)
 })
 
-it('REST alone sends, without any websocket', { timeout: 30_000 }, async () => {
-  const system = await running({ PROVIDERS: 'rest' })
+it('REST alone sends, without any websocket, and hears of the delivery by signed callbacks', {
+  timeout: 30_000,
+}, async () => {
+  const system = await running({ PROVIDERS: 'rest' }, true)
   const to = numberEnding()
   const { body } = await system.start(to)
   expect(await system.check(body.id, await system.codeAt(to))).toMatchObject({ body: { result: 'approved' } })
   expect(system.sandbox.counts().connects).toBe(0)
+  await eventually(async () => expect(await system.delivery(body.id)).toBe('delivered'))
   await eventually(async () => expect(providersIn(system)).toEqual(['signalwire-rest']))
 })
