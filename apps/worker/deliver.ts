@@ -55,10 +55,8 @@ export function createDeliver(deps: {
     const { code, destination, locale, deadlineMs } = claim
     const body = messageText({ code, brand: deps.brand, locale, ttlMs: policy.codeTtlMs })
     const reference = formatReference(send)
-    return provider.send(
-      { from: deps.sender, to: destination, body, reference, validForMs: deadlineMs },
-      signal,
-    )
+    const message = { from: deps.sender, to: destination, body, reference, validForMs: deadlineMs }
+    return { provider: provider.name, ...(await provider.send(message, signal)) }
   }
 
   async function attempt(send: SendReference, claim: Attempt, signal: AbortSignal): Promise<Outcome> {
@@ -69,7 +67,7 @@ export function createDeliver(deps: {
       {
         ...fieldsOf(send),
         attempt: claim.attempt,
-        provider: outcome.provider ?? provider.name,
+        provider: outcome.provider,
         outcome: outcome.kind,
         reason: outcome.kind === 'accepted' ? undefined : outcome.reason,
         duration_ms: Math.round(performance.now() - startedAt),
@@ -91,7 +89,8 @@ export function createDeliver(deps: {
 
   /** What has happened is offered to Redis for as long as the lease holds; then the lease itself says `unknown`. */
   function record(send: SendReference, token: string, outcome: Outcome, waitMs: number): Promise<Recorded> {
-    return untilTaken(policy.leaseMs, () => deliveries.record(send, { token, outcome, waitMs }))
+    const from = outcome.provider === undefined ? '' : deps.sender
+    return untilTaken(policy.leaseMs, () => deliveries.record(send, { token, outcome, waitMs, from }))
   }
 
   /** A claim whose answer was lost is asked for again with the same token, and given again. */

@@ -23,6 +23,8 @@ export type Claimed = Letter & {
   locale: Locale
   attempt: number
   deadlineMs: number
+  /** How long ago the first attempt began whose message may have left; absent when none may. */
+  mayHaveLeftMs?: number
 }
 export type Claim =
   | Claimed
@@ -73,15 +75,16 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
         locale: textAt(reply, 2) as Locale,
         attempt: numberAt(reply, 3),
         deadlineMs: numberAt(reply, 4),
+        ...(numberAt(reply, 5) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 5) }),
       }
     },
 
-    /** @param waitMs when a busy attempt may be made again */
+    /** @param waitMs when a busy attempt may be made again; `from` is our number, where a provider was asked */
     async record(
       send: SendReference,
-      options: { token: string; outcome: Outcome; waitMs: number },
+      options: { token: string; outcome: Outcome; waitMs: number; from?: string },
     ): Promise<Recorded> {
-      const { token, outcome, waitMs } = options
+      const { token, outcome, waitMs, from = '' } = options
       const messageId = outcome.kind === 'accepted' ? outcome.messageId : ''
       const reason = outcome.kind === 'accepted' ? '' : outcome.reason
       const reply = await scripts.record(redis, keysOf(send), [
@@ -92,6 +95,8 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
         messageId,
         reason,
         waitMs,
+        outcome.provider ?? '-',
+        from,
       ])
       if (reply[0] === 'retry') return { kind: 'retry', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'stale') return { kind: 'stale' }

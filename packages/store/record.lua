@@ -3,7 +3,7 @@
 -- KEYS[1] verification hash
 -- KEYS[2] agenda       sorted set
 -- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown), provider's message id or '',
---         reason or '', ms until a busy attempt may be made again
+--         reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number or ''
 --
 -- Replies {'recorded', state}: the send has come to rest
 --         {'retry', ms}: the send is to be tried again then
@@ -14,9 +14,9 @@
 --@include ledger.lua
 
 local key, agenda = unpack(KEYS)
-local id, send, token, outcome, message, reason, wait_ms = unpack(ARGV)
+local id, send, token, outcome, message, reason, wait_ms, provider, from = unpack(ARGV)
 local now = now_ms()
-local state, held, submitted = get_send(key, send, 'state', 'token', 'submitted')
+local state, held, submitted, attempts, at = get_send(key, send, 'state', 'token', 'submitted', 'attempts', 'at')
 if held ~= token then return { 'stale' } end
 local status, expires, sends = unpack(redis.call('HMGET', key, 'status', 'expires', 'sends'))
 expires, sends, submitted = tonumber(expires), tonumber(sends), tonumber(submitted)
@@ -37,6 +37,10 @@ local function retry_in(ms, waiting, ...)
   return { 'retry', ms }
 end
 
+local began = get_attempt(key, send, attempts)
+redis.call('HSET', key, send_field(send, 'a' .. attempts),
+  table.concat({ began, provider, outcome, now - at - began, reason }, ' '))
+if from ~= '' then redis.call('HSET', key, send_field(send, 'from'), from) end
 if message ~= '' then redis.call('HSET', key, send_field(send, 'message'), message) end
 -- Late, and overtaken by nobody: an acceptance is still the truth.
 if state == 'unknown' and outcome == 'accepted' then return rest('accepted') end

@@ -1,25 +1,11 @@
 /** `POST /callbacks/signalwire` as SignalWire and as somebody else calls it, into the ledger. */
-import { createHmac } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { createReceipts } from '#receipts/receipts.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
 import { apiOn, expectProblem, jsonOf } from './api.ts'
+import { PATH, signedForm } from './callbacks.ts'
 
 const connection = useRedis()
-const PATH = '/callbacks/signalwire'
-const FORM = 'application/x-www-form-urlencoded'
-
-function signedForm(query: string, fields: Record<string, string>) {
-  const sorted = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
-  const base = `https://2fa.example.com${PATH}${query}${sorted.flat().join('')}`
-  const signature = createHmac('sha1', 'signing key of the tests').update(base).digest('base64')
-  return {
-    path: `${PATH}${query}`,
-    body: new URLSearchParams(fields).toString(),
-    headers: { 'Content-Type': FORM, 'X-SignalWire-Signature': signature },
-  }
-}
-
 describe('a callback', () => {
   it('that is signed is taken, and says nothing back', async () => {
     const api = apiOn(connection.redis)
