@@ -11,7 +11,7 @@ import {
   isBrokenCircuitError,
 } from 'cockatiel'
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
-import type { Message, Provider } from './provider.ts'
+import type { Findings, Message, Provider } from './provider.ts'
 
 /** `open`: left alone. `half_open`: one message is on its way to find out. `closed`: as usual. */
 type BreakerState = 'open' | 'half_open' | 'closed'
@@ -92,6 +92,16 @@ export function createFailover(options: FailoverOptions): Provider {
         last = outcome
       }
       return last
+    },
+    async find(message, sinceMs, signal): Promise<Findings> {
+      const logs = ways.flatMap(({ provider }) => (provider.find ? [provider] : []))
+      let findings: Findings = logs.length === 0 ? 'unknowable' : 'absent'
+      for (const provider of logs) {
+        const said = (await provider.find?.(message, sinceMs, signal)) ?? 'unknowable'
+        if (typeof said === 'object') return { ...said, provider: provider.name }
+        if (said === 'unknowable') findings = said
+      }
+      return findings
     },
     async close() {
       await Promise.all(ways.map(({ provider }) => provider.close()))

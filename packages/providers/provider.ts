@@ -24,9 +24,17 @@ export interface Provider {
   readonly name: string
   /** Sends once. Resolves always, within the provider's own deadline; aborting `signal` ends it as `unknown`. */
   send(message: Message, signal: AbortSignal): Promise<Outcome>
+  /**
+   * Looks into the provider's own log for this message, which may have left at `sinceMs` (milliseconds since 1970) or
+   * later. Resolves always, within 3 s.
+   */
+  find?(message: Message, sinceMs: number, signal: AbortSignal): Promise<Findings>
   status(): ProviderStatus
   /** Stops at once: what is still in flight resolves as `unknown`. Idempotent. */
   close(): Promise<void>
 }
+
+/** `absent`: the log has no such message. `unknowable`: the log cannot be read, or does not tell. */
+export type Findings = Extract<Outcome, { kind: 'found' }> | 'absent' | 'unknowable'
 
 export type ReceiptListener = (receipt: Receipt) => void

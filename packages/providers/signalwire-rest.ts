@@ -4,7 +4,7 @@
  * waits in SignalWire's queue longer than its code is worth is dropped there.
  */
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
-import type { Message, Provider, ProviderStatus } from './provider.ts'
+import type { Findings, Message, Provider, ProviderStatus } from './provider.ts'
 import { type Answered, createRestClient, type Reply } from './rest-client.ts'
 import { REFERENCE_PARAMETER } from './signalwire-callbacks.ts'
 import { type Refusal, refusalOf } from './signalwire-codes.ts'
@@ -24,6 +24,12 @@ export type SignalWireRestOptions = {
 
 /** SignalWire's bounds of a validity period. */
 const VALIDITY_MAX_S = 172_800
+
+const FIND_TIMEOUT_MS = 3_000
+/** Newest first; more than one number can have been sent within a code's life. */
+const LOG_PAGE = 50
+/** Two clocks, and a log that counts in seconds; less than lies between two sends of one code. */
+const CLOCKS_APART_MS = 15_000
 
 const busy = (reason: OutcomeReason): Outcome => ({ kind: 'busy', reason })
 const unknown = (reason: OutcomeReason): Outcome => ({ kind: 'unknown', reason })
@@ -57,6 +63,16 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
       const outcome = outcomeOf(reply)
       show(statusAfter(reply, outcome))
       return signal.aborted && outcome.kind === 'busy' ? busy('timeout') : outcome
+    },
+    async find(message: Message, sinceMs: number, signal: AbortSignal): Promise<Findings> {
+      if (status === 'closed') return 'unknowable'
+      const { to: To, from: From } = message
+      const query = new URLSearchParams({ To, From, PageSize: String(LOG_PAGE) })
+      const path = `${account}/Messages?${query}`
+      const reply = await client.ask({ method: 'GET', path, timeoutMs: FIND_TIMEOUT_MS, signal })
+      return reply.kind === 'answered' && reply.status === 200
+        ? findingsIn(reply.body, message, sinceMs)
+        : 'unknowable'
     },
     async close() {
       show('closed')
@@ -118,4 +134,21 @@ function refusalIn({ status, body, retryAfterMs }: Omit<Answered, 'kind'>): Refu
 function statusAfter(reply: Reply, outcome: Outcome): ProviderStatus {
   if (reply.kind === 'unanswered') return 'unreachable'
   return outcome.kind === 'busy' && outcome.reason === 'credentials_refused' ? 'unauthorized' : 'ready'
+}
+
+/**
+ * The message log names no reference of ours: a message is known by its numbers, its time and its text, which holds the
+ * code. One that failed has reached nobody, and does not count.
+ */
+function findingsIn(body: unknown, message: Message, sinceMs: number): Findings {
+  const { messages } = fieldsOf(body)
+  if (!Array.isArray(messages) || messages.length >= LOG_PAGE) return 'unknowable'
+  const candidates = messages.map(fieldsOf).filter(({ to, from, date_created, status }) => {
+    const recent = Date.parse(String(date_created)) >= sinceMs - CLOCKS_APART_MS
+    return recent && to === message.to && from === message.from && status !== 'failed'
+  })
+  const same = candidates.find((row) => row.body === message.body)
+  if (typeof same?.sid === 'string' && same.sid !== '') return { kind: 'found', messageId: same.sid }
+  // A log that keeps no texts cannot tell this code from another.
+  return candidates.some((row) => !row.body) ? 'unknowable' : 'absent'
 }

@@ -85,8 +85,8 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       options: { token: string; outcome: Outcome; waitMs: number; from?: string },
     ): Promise<Recorded> {
       const { token, outcome, waitMs, from = '' } = options
-      const messageId = outcome.kind === 'accepted' ? outcome.messageId : ''
-      const reason = outcome.kind === 'accepted' ? '' : outcome.reason
+      const messageId = 'messageId' in outcome ? outcome.messageId : ''
+      const reason = 'reason' in outcome ? outcome.reason : ''
       const reply = await scripts.record(redis, keysOf(send), [
         send.verification,
         send.send,

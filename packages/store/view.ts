@@ -76,7 +76,7 @@ function decodeTimeline(field: Field): AttemptView[] {
     if (noted !== undefined) timeline.push(decodeAttempt(noted, number, field))
   }
   const messageId = field('message')
-  const taken = timeline.findLast(({ outcome }) => outcome === 'accepted')
+  const taken = timeline.findLast(({ outcome }) => outcome === 'accepted' || outcome === 'found')
   if (taken && messageId) taken.messageId = messageId
   return timeline
 }

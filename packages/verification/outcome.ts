@@ -28,12 +28,14 @@ export type OutcomeReason =
  * - `rejected`: a permanent no; never tried again.
  * - `busy`: known not to have been sent; may be tried again, after `retryAfterMs` when the provider said so.
  * - `unknown`: the frame may have left; nobody can say whether the message will arrive.
+ * - `found`: nothing was sent this time, because an earlier attempt nobody knew the end of turned out to be accepted.
  */
 export type Outcome = (
   | { kind: 'accepted'; messageId: string }
   | { kind: 'rejected'; reason: OutcomeReason }
   | { kind: 'busy'; reason: OutcomeReason; retryAfterMs?: number }
   | { kind: 'unknown'; reason: OutcomeReason }
+  | { kind: 'found'; messageId: string }
 ) & {
   /** Whose outcome it is, where it could have been another's. */
   provider?: string

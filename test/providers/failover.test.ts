@@ -1,7 +1,7 @@
 /** Several providers in an order: who is asked, who is not, and when one that was down is asked again. */
 import { describe, expect, test } from 'vitest'
 import { createFailover, type FailoverOptions } from '#providers/failover.ts'
-import type { Message, Provider, ProviderStatus } from '#providers/provider.ts'
+import type { Findings, Message, Provider, ProviderStatus } from '#providers/provider.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import { MESSAGE } from './relay-message.ts'
 
@@ -194,5 +194,23 @@ describe('together', () => {
     const { failover } = two(accepted)
     await failover.close()
     expect(failover.status()).toBe('closed')
+  })
+})
+
+describe('an earlier message is looked for', () => {
+  const found = { kind: 'found', messageId: 'm' } as const
+  test.each<[Findings | undefined, Findings | undefined, Findings]>([
+    [undefined, undefined, 'unknowable'],
+    [undefined, 'absent', 'absent'],
+    [undefined, found, { ...found, provider: 'rest' }],
+    ['absent', found, { ...found, provider: 'rest' }],
+    [found, 'absent', { ...found, provider: 'relay' }],
+    ['unknowable', 'absent', 'unknowable'],
+    ['absent', 'unknowable', 'unknowable'],
+  ])('in the logs %j and %j: %j', async (first, second, findings) => {
+    const { failover, relay, rest } = two(accepted)
+    if (first !== undefined) relay.find = async () => first
+    if (second !== undefined) rest.find = async () => second
+    expect(await failover.find?.(MESSAGE, 0, NO_ABORT)).toEqual(findings)
   })
 })

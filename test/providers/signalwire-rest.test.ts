@@ -254,3 +254,76 @@ describe('the sandbox', () => {
     expect(sandbox.messages(to)).toHaveLength(arrived)
   })
 })
+
+describe('the message log', () => {
+  const now = Date.now()
+  const row = (more: object = {}) => ({
+    sid: 'm-7',
+    to: MESSAGE.to,
+    from: MESSAGE.from,
+    body: MESSAGE.body,
+    status: 'sent',
+    date_created: new Date(now).toUTCString().replace('GMT', '+0000'),
+    ...more,
+  })
+  const old = new Date(now - 60_000).toUTCString()
+  const FOUND = { kind: 'found', messageId: 'm-7' }
+  const find = async (onRequest: (request: HttpRequest) => void) => {
+    const { server, provider } = await scripted(onRequest)
+    return { server, findings: await provider.find?.(MESSAGE, now, NO_ABORT) }
+  }
+  const logs: [string, unknown, unknown][] = [
+    ['with the message', [row()], FOUND],
+    ['with the message among others', [row({ to: '+1' }), row({ body: 'x' }), row()], FOUND],
+    [
+      'with the message, a little before by their clock',
+      [row({ date_created: new Date(now - 9_000).toUTCString() })],
+      FOUND,
+    ],
+    ['with an older one of the same text', [row({ date_created: old })], 'absent'],
+    ['with another text', [row({ body: 'Acme: your code is 111111' })], 'absent'],
+    ['with another number', [row({ to: '+12025550124' })], 'absent'],
+    ['with another sender', [row({ from: '+12025550101' })], 'absent'],
+    ['with the message, which failed', [row({ status: 'failed' })], 'absent'],
+    ['with nothing', [], 'absent'],
+    ['with a message at that time whose text is not kept', [row({ body: '' })], 'unknowable'],
+    ['with an old message whose text is not kept', [row({ body: null, date_created: old })], 'absent'],
+    ['without a time', [row({ date_created: undefined })], 'absent'],
+    ['without an id', [row({ sid: '' })], 'absent'],
+    ['too long to be whole', Array(50).fill(row({ body: 'x' })), 'unknowable'],
+    ['of something else', [null, 7, 'x'], 'absent'],
+    ['that is no list', 'x', 'unknowable'],
+  ]
+  test.each(logs)('%s', async (_, messages, findings) => {
+    expect((await find((request) => request.json(200, { messages }))).findings).toEqual(findings)
+  })
+
+  test.each<[string, (request: HttpRequest) => void]>([
+    ['is refused', (request) => request.json(401, { code: 20003 })],
+    ['is broken', (request) => request.json(500, {})],
+    ['is cut off', (request) => request.cut()],
+  ])('that %s does not tell', async (_, onRequest) => {
+    expect((await find(onRequest)).findings).toBe('unknowable')
+  })
+
+  test('is asked for the two numbers', async () => {
+    const { server } = await find((request) => request.json(200, { messages: [] }))
+    const { searchParams } = new URL(server.requests[0]?.url ?? '', server.url)
+    expect(Object.fromEntries(searchParams)).toMatchObject({ To: MESSAGE.to, From: MESSAGE.from })
+    expect(server.requests[0]?.url).not.toContain('735194')
+  })
+
+  test('of the sandbox tells what it took and what not', async () => {
+    const { url } = await startSandbox()
+    const { provider } = restAt(url)
+    for (const [ending, findings] of [
+      ['0107', { kind: 'found', messageId: expect.any(String) }],
+      ['0106', 'absent'],
+    ] as const) {
+      const message = { ...MESSAGE, to: phone(ending) }
+      const sinceMs = Date.now()
+      expect(await provider.send(message, NO_ABORT)).toMatchObject({ kind: 'unknown' })
+      expect(await provider.find?.(message, sinceMs, NO_ABORT)).toEqual(findings)
+    }
+  })
+})

@@ -60,6 +60,26 @@ it('the websocket goes away while codes are sent: each goes out once, over REST,
   for (const to of numbers) expect((await system.arrived(to)).length).toBeLessThanOrEqual(2)
 })
 
+it('REST cut off mid-send: the message is found in SignalWire’s log, and not sent again', {
+  timeout: 40_000,
+}, async () => {
+  const system = await running({ PROVIDERS: 'rest' })
+  const to = numberEnding('0107')
+  const { body } = await system.start(to)
+  await eventually(async () => expect(await system.delivery(body.id)).toBe('accepted'), 30_000)
+  expect(await system.arrived(to)).toHaveLength(1)
+  const view = await system.call('GET', `/v1/verifications/${body.id}`)
+  expect(view.body.sends).toMatchObject([
+    {
+      possible_duplicate: false,
+      timeline: [
+        { outcome: 'unknown', provider: 'signalwire-rest' },
+        { outcome: 'found', provider: 'signalwire-rest' },
+      ],
+    },
+  ])
+})
+
 it('REST alone sends, without any websocket, and hears of the delivery by signed callbacks', {
   timeout: 30_000,
 }, async () => {

@@ -13,7 +13,8 @@ const signal = new AbortController().signal
 
 type Reply = Outcome | ((message: Message) => Promise<Outcome>)
 
-async function worker(replies: Reply[], overrides = {}) {
+/** @param find what the provider's own log says, where it has one */
+async function worker(replies: Reply[], overrides = {}, find?: Provider['find']) {
   const store = storeOn(connection.redis, overrides)
   const sent: Message[] = []
   const lines: LogFields[] = []
@@ -21,6 +22,7 @@ async function worker(replies: Reply[], overrides = {}) {
     name: 'fake',
     status: () => 'ready',
     close: async () => {},
+    ...(find && { find }),
     async send(message) {
       sent.push(message)
       const reply = replies.shift() ?? { kind: 'accepted', messageId: `m${sent.length}` }
@@ -186,5 +188,70 @@ describe('an attempt', () => {
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
     expect(w.sent).toHaveLength(1)
     expect(await w.hash(w.id)).toMatchObject({ '1:submitted': '1', '1:attempts': '1' })
+  })
+})
+
+describe('before a second message', () => {
+  const lost: Outcome = { kind: 'unknown', reason: 'connection_lost' }
+  const found = { kind: 'found', messageId: 'm-earlier' } as const
+  const viewOf = async (w: Awaited<ReturnType<typeof worker>>) =>
+    (await w.verifications.read(APPLICATION, w.id))?.sends[0]
+
+  it('the first is found in the provider’s log: accepted, and nothing is sent', async () => {
+    const asked: { message: Message; sinceMs: number }[] = []
+    const w = await worker([lost], { receiptWaitMs: 0 }, async (message, sinceMs) => {
+      asked.push({ message, sinceMs })
+      return found
+    })
+    const before = Date.now()
+    await w.deliver()
+    expect(asked).toEqual([])
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(1)
+    expect(asked.map(({ message }) => message)).toMatchObject([{ to: w.destination, body: w.sent[0]?.body }])
+    expect(Math.abs((asked[0]?.sinceMs ?? 0) - before)).toBeLessThan(1_000)
+    expect(await viewOf(w)).toMatchObject({
+      state: 'accepted',
+      messageId: 'm-earlier',
+      possibleDuplicate: false,
+      timeline: [
+        { outcome: 'unknown', reason: 'connection_lost' },
+        { outcome: 'found', messageId: 'm-earlier' },
+      ],
+    })
+    expect(w.lines.at(-1)).toMatchObject({ attempt: 2, outcome: 'found' })
+    expect(await w.deliveries.findMessage('m-earlier')).toBe(`shop/${w.id}/1`)
+  })
+
+  it.each(['absent', 'unknowable'] as const)('a log that says %s lets it go', async (findings) => {
+    const w = await worker([lost], { receiptWaitMs: 0 }, async () => findings)
+    await w.deliver()
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(2)
+    expect(await viewOf(w)).toMatchObject({ possibleDuplicate: true })
+    expect(w.lines).toContainEqual(expect.objectContaining({ attempt: 2, result: findings }))
+  })
+
+  it('that was known not to be sent no log is asked', async () => {
+    let asked = 0
+    const w = await worker([{ kind: 'busy', reason: 'not_connected', retryAfterMs: 0 }], {}, async () => {
+      asked += 1
+      return found
+    })
+    await w.deliver()
+    await expect.poll(() => w.deliver(), { timeout: 3_000 }).toMatchObject({ kind: 'closed' })
+    expect(asked).toBe(0)
+    expect(w.sent).toHaveLength(2)
+  })
+
+  it('a log that takes too long gives the attempt back, unsent', async () => {
+    const w = await worker([lost], { receiptWaitMs: 0, leaseMs: 300 }, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 120))
+      return 'absent'
+    })
+    await w.deliver()
+    expect(await w.deliver()).toMatchObject({ kind: 'again' })
+    expect(w.sent).toHaveLength(1)
+    expect(await viewOf(w)).toMatchObject({ state: 'unknown', possibleDuplicate: false })
   })
 })
