@@ -35,6 +35,7 @@ export type AppConfig = Pick<
   | 'country'
   | 'trustedProxies'
   | 'callbacks'
+  | 'channels'
 >
 
 export type AppDeps = {

@@ -12,7 +12,7 @@ import {
 } from '#runtime/env.ts'
 import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
 import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
-import { type Application, parseApplication } from '#verification/verification.ts'
+import { type Application, type Channel, parseApplication } from '#verification/verification.ts'
 import type { CallbackConfig } from './callbacks.ts'
 
 export type ApiKey = { application: Application; key: string }
@@ -34,6 +34,8 @@ export type ApiConfig = Settings & {
   trustedProxies: readonly string[]
   /** Where SignalWire's callbacks come, and what they are signed with; without it none are taken. */
   callbacks: CallbackConfig | undefined
+  /** The ways a code can go with PROVIDERS. */
+  channels: readonly Channel[]
 }
 
 const KEY_SHORTEST = 32
@@ -83,6 +85,7 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
     ...readRegions(reader),
     callbacks: readCallbacks(reader, settings.publicUrl),
+    channels: settings.providers.includes('rest') ? ['sms', 'call'] : ['sms'],
   }
   if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {
     reader.problem('API_KEYS', 'the same key stands there twice')

@@ -12,6 +12,7 @@ import { messageText } from '#verification/message.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { backoffMs } from '#verification/retry.ts'
+import { speechOf } from '#verification/speech.ts'
 import { formatReference, type SendReference } from '#verification/verification.ts'
 
 /** `closed`: nothing is left to do. `again`: look at the send once more after `waitMs`. */
@@ -64,10 +65,13 @@ export function createDeliver(deps: {
     return { provider: provider.name, ...(await provider.send(message, signal)) }
   }
 
-  function messageOf(send: SendReference, { code, destination, locale, deadlineMs }: Claimed): Message {
-    const body = messageText({ code, brand: deps.brand, locale, ttlMs: policy.codeTtlMs })
-    const reference = formatReference(send)
-    return { from: deps.sender, to: destination, body, reference, validForMs: deadlineMs }
+  function messageOf(send: SendReference, claim: Claimed): Message {
+    const { code, destination: to, locale, channel, deadlineMs: validForMs } = claim
+    const { sender: from, brand } = deps
+    const addressed = { from, to, reference: formatReference(send), validForMs }
+    return channel === 'call'
+      ? { ...addressed, channel, speech: speechOf({ code, brand, locale }) }
+      : { ...addressed, channel, body: messageText({ code, brand, locale, ttlMs: policy.codeTtlMs }) }
   }
 
   /** Before a second message leaves, the provider's log is asked for the first, where there is one. */

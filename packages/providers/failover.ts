@@ -11,7 +11,7 @@ import {
   isBrokenCircuitError,
 } from 'cockatiel'
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
-import type { Findings, Message, Provider } from './provider.ts'
+import { type Findings, type Message, NOT_OURS, type Provider } from './provider.ts'
 
 /** `open`: left alone. `half_open`: one message is on its way to find out. `closed`: as usual. */
 type BreakerState = 'open' | 'half_open' | 'closed'
@@ -74,14 +74,16 @@ export function createFailover(options: FailoverOptions): Provider {
 
   return {
     name: 'failover',
+    channels: [...new Set(options.providers.flatMap(({ channels }) => channels))],
     status() {
       const statuses = ways.map(({ provider }) => provider.status())
       return statuses.find((status) => status === 'ready') ?? statuses[0] ?? 'closed'
     },
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
       const until = performance.now() + budgetMs
-      let last: Outcome = { kind: 'busy', reason: 'not_connected' }
-      for (const [index, way] of ways.entries()) {
+      const able = ways.filter(({ provider }) => provider.channels.includes(message.channel))
+      let last: Outcome = able.length === 0 ? NOT_OURS : { kind: 'busy', reason: 'not_connected' }
+      for (const [index, way] of able.entries()) {
         const leftMs = until - performance.now()
         if (signal.aborted || leftMs < WORTHWHILE_MS) break
         const limited =

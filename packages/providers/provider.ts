@@ -4,12 +4,17 @@
  * by any other road.
  */
 import type { Outcome, Receipt } from '#verification/outcome.ts'
+import type { Speech } from '#verification/speech.ts'
+import type { Channel } from '#verification/verification.ts'
 
 /**
- * One SMS. `reference` is opaque: the provider sends it along and returns it with receipts where it can. After
+ * One SMS, or one call. `reference` is opaque: the provider sends it along and returns it with receipts where it can. After
  * `validForMs` the message is worth nothing: a provider that can holds on to it no longer.
  */
-export type Message = { from: string; to: string; body: string; reference: string; validForMs: number }
+type Addressed = { from: string; to: string; reference: string; validForMs: number }
+export type TextMessage = Addressed & { channel: 'sms'; body: string }
+export type SpokenMessage = Addressed & { channel: 'call'; speech: Speech }
+export type Message = TextMessage | SpokenMessage
 
 /**
  * - `ready`: a send would be written now.
@@ -22,6 +27,8 @@ export type ProviderStatus = 'ready' | 'connecting' | 'unreachable' | 'unauthori
 
 export interface Provider {
   readonly name: string
+  /** What it can send; it is asked for nothing else. */
+  readonly channels: readonly Channel[]
   /** Sends once. Resolves always, within the provider's own deadline; aborting `signal` ends it as `unknown`. */
   send(message: Message, signal: AbortSignal): Promise<Outcome>
   /**
@@ -38,3 +45,6 @@ export interface Provider {
 export type Findings = Extract<Outcome, { kind: 'found' }> | 'absent' | 'unknowable'
 
 export type ReceiptListener = (receipt: Receipt) => void
+
+/** To be asked for what one cannot send is a mistake in the settings; a worker with others may do it. */
+export const NOT_OURS: Outcome = { kind: 'busy', reason: 'misconfigured' }

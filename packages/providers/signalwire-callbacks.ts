@@ -4,6 +4,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Receipt } from '#verification/outcome.ts'
+import { newsOfCall } from './signalwire-calls.ts'
 import { fieldsOf, receiptOf } from './signalwire-replies.ts'
 
 /** As it came: `target` is path and query, `body` the bytes before anybody parsed them. */
@@ -71,7 +72,9 @@ function newsOfForm(body: string) {
 }
 
 function newsOfJson(body: string) {
-  const { id, status, error_message, error_code } = fieldsOf(parsed(body))
+  const { id, status, error_message, error_code, params } = fieldsOf(parsed(body))
+  const { call_id, call_state, end_reason } = fieldsOf(params)
+  if (call_id !== undefined) return { id: call_id, ...newsOfCall(call_state, end_reason) }
   return { id, state: status, reason: error_message ?? error_code }
 }
 

@@ -4,9 +4,10 @@
  * waits in SignalWire's queue longer than its code is worth is dropped there.
  */
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
-import type { Findings, Message, Provider, ProviderStatus } from './provider.ts'
+import type { Findings, Message, Provider, ProviderStatus, SpokenMessage, TextMessage } from './provider.ts'
 import { type Answered, createRestClient, type Reply } from './rest-client.ts'
 import { REFERENCE_PARAMETER } from './signalwire-callbacks.ts'
+import { callOf } from './signalwire-calls.ts'
 import { type Refusal, refusalOf } from './signalwire-codes.ts'
 import { fieldsOf } from './signalwire-replies.ts'
 
@@ -47,16 +48,30 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
     onStatus?.(now)
   }
 
+  function callbackFor({ reference }: Message): string | undefined {
+    return callbackUrl && `${callbackUrl}?${new URLSearchParams({ [REFERENCE_PARAMETER]: reference })}`
+  }
+
+  function orderOfText(message: TextMessage) {
+    const text = String(formOf(message, callbackFor(message)))
+    return { path: `${account}/Messages`, body: { type: 'application/x-www-form-urlencoded', text } }
+  }
+
+  function orderOfCall(message: SpokenMessage) {
+    const text = JSON.stringify(callOf(message, callbackFor(message)))
+    return { path: '/api/calling/calls', body: { type: 'application/json', text } }
+  }
+
   return {
     name: 'signalwire-rest',
+    channels: ['sms', 'call'],
     status: () => status,
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
       if (status === 'closed') return busy('not_connected')
       if (signal.aborted) return busy('timeout')
       const reply = await client.ask({
         method: 'POST',
-        path: `${account}/Messages`,
-        body: { type: 'application/x-www-form-urlencoded', text: String(formOf(message, callbackUrl)) },
+        ...(message.channel === 'sms' ? orderOfText(message) : orderOfCall(message)),
         timeoutMs: sendTimeoutMs,
         signal,
       })
@@ -65,7 +80,7 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
       return signal.aborted && outcome.kind === 'busy' ? busy('timeout') : outcome
     },
     async find(message: Message, sinceMs: number, signal: AbortSignal): Promise<Findings> {
-      if (status === 'closed') return 'unknowable'
+      if (status === 'closed' || message.channel !== 'sms') return 'unknowable'
       const { to: To, from: From } = message
       const query = new URLSearchParams({ To, From, PageSize: String(LOG_PAGE) })
       const path = `${account}/Messages?${query}`
@@ -81,16 +96,14 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
   }
 }
 
-function formOf({ from, to, body, reference, validForMs }: Message, callbackUrl: string | undefined) {
+function formOf({ from, to, body, validForMs }: TextMessage, callback: string | undefined) {
   const validS = Math.min(VALIDITY_MAX_S, Math.max(1, Math.floor(validForMs / 1_000)))
   return new URLSearchParams({
     From: from,
     To: to,
     Body: body,
     ValidityPeriod: String(validS),
-    ...(callbackUrl === undefined
-      ? {}
-      : { StatusCallback: `${callbackUrl}?${new URLSearchParams({ [REFERENCE_PARAMETER]: reference })}` }),
+    ...(callback === undefined ? {} : { StatusCallback: callback }),
   })
 }
 
@@ -112,16 +125,15 @@ function outcomeOfAnswer(answer: Omit<Answered, 'kind'>): Outcome {
 }
 
 function outcomeOfSuccess(body: unknown): Outcome {
-  const { sid } = fieldsOf(body)
-  return typeof sid === 'string' && sid !== ''
-    ? { kind: 'accepted', messageId: sid }
-    : unknown('no_message_id')
+  const { sid, id = sid } = fieldsOf(body)
+  return typeof id === 'string' && id !== '' ? { kind: 'accepted', messageId: id } : unknown('no_message_id')
 }
 
 /** Undefined where the answer does not say that nothing was sent. */
 function refusalIn({ status, body, retryAfterMs }: Omit<Answered, 'kind'>): Refusal | undefined {
-  const { code } = fieldsOf(body)
-  const coded = refusalOf(String(code))
+  const { code, errors } = fieldsOf(body)
+  const [first] = Array.isArray(errors) ? errors : []
+  const coded = refusalOf(String(code ?? fieldsOf(first).code))
   if (status >= 400 && status < 500) {
     return coded ?? refusalOf(String(status)) ?? { kind: 'rejected', reason: 'refused_by_provider' }
   }
@@ -140,7 +152,7 @@ function statusAfter(reply: Reply, outcome: Outcome): ProviderStatus {
  * The message log names no reference of ours: a message is known by its numbers, its time and its text, which holds the
  * code. One that failed has reached nobody, and does not count.
  */
-function findingsIn(body: unknown, message: Message, sinceMs: number): Findings {
+function findingsIn(body: unknown, message: TextMessage, sinceMs: number): Findings {
   const { messages } = fieldsOf(body)
   if (!Array.isArray(messages) || messages.length >= LOG_PAGE) return 'unknowable'
   const candidates = messages.map(fieldsOf).filter(({ to, from, date_created, status }) => {

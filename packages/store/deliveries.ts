@@ -9,6 +9,7 @@ import type { Policy } from '#verification/policy.ts'
 import type { Letter, Vault } from '#verification/vault.ts'
 import {
   type Application,
+  type Channel,
   parseApplication,
   type SendReference,
   type SendState,
@@ -21,6 +22,7 @@ import { ask, askAll, loadScript, numberAt, textAt } from './script.ts'
 export type Claimed = Letter & {
   kind: 'claimed'
   locale: Locale
+  channel: Channel
   attempt: number
   deadlineMs: number
   /** How long ago the first attempt began whose message may have left; absent when none may. */
@@ -68,14 +70,15 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
       const owner = { application: send.application, id: send.verification }
       const letter = vault.open(textAt(reply, 1), owner)
-      if (!letter) return { kind: 'unusable', attempt: numberAt(reply, 3), reason: 'key_unknown' }
+      if (!letter) return { kind: 'unusable', attempt: numberAt(reply, 4), reason: 'key_unknown' }
       return {
         kind: 'claimed',
         ...letter,
         locale: textAt(reply, 2) as Locale,
-        attempt: numberAt(reply, 3),
-        deadlineMs: numberAt(reply, 4),
-        ...(numberAt(reply, 5) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 5) }),
+        channel: textAt(reply, 3) as Channel,
+        attempt: numberAt(reply, 4),
+        deadlineMs: numberAt(reply, 5),
+        ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
       }
     },
 

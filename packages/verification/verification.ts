@@ -39,7 +39,7 @@ export function parsePurpose(text: string): Purpose | undefined {
   return name.test(text) ? (text as Purpose) : undefined
 }
 
-export const CHANNELS = ['sms'] as const
+export const CHANNELS = ['sms', 'call'] as const
 export type Channel = (typeof CHANNELS)[number]
 
 export type VerificationStatus = 'pending' | 'approved' | 'canceled' | 'expired' | 'exhausted'

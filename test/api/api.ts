@@ -38,6 +38,7 @@ const DEFAULTS: AppConfig = {
   country: 'US',
   trustedProxies: [],
   callbacks: { publicUrl: 'https://2fa.example.com', signingKey: 'signing key of the tests' },
+  channels: ['sms'],
 }
 
 export type Line = LogFields & { level: string; msg: string }

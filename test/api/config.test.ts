@@ -243,3 +243,12 @@ describe('callbacks', () => {
     expect(namesOf(readConfig(env).problems)).toEqual(['PUBLIC_URL'])
   })
 })
+
+it.each([
+  [{}, ['sms']],
+  [{ PROVIDERS: 'relay' }, ['sms']],
+  [{ PROVIDERS: 'rest' }, ['sms', 'call']],
+  [{ PROVIDERS: 'relay,rest' }, ['sms', 'call']],
+])('with %j codes go by %j', (env, channels) => {
+  expect(readConfig(env).config.channels).toEqual(channels)
+})

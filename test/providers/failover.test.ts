@@ -18,6 +18,7 @@ type Fake = Provider & {
 function fake(name: string, outcome: Outcome = accepted): Fake {
   const provider: Fake = {
     name,
+    channels: name === 'relay' ? ['sms'] : ['sms', 'call'],
     sent: [],
     shown: 'ready',
     reply: async () => outcome,
@@ -212,5 +213,25 @@ describe('an earlier message is looked for', () => {
     if (first !== undefined) relay.find = async () => first
     if (second !== undefined) rest.find = async () => second
     expect(await failover.find?.(MESSAGE, 0, NO_ABORT)).toEqual(findings)
+  })
+})
+
+describe('a call', () => {
+  const call: Message = { ...MESSAGE, channel: 'call', speech: { language: 'en-US', parts: ['7. 3.'] } }
+
+  test('goes only to who can call, and counts for nobody else’s breaker', async () => {
+    const { failover, relay, rest, states } = two(accepted, { failuresMax: 1 })
+    expect(await failover.send(call, NO_ABORT)).toEqual({ ...accepted, provider: 'rest' })
+    expect(relay.sent).toEqual([])
+    expect(rest.sent).toEqual([call])
+    expect(states).toEqual([])
+    expect(failover.channels).toEqual(['sms', 'call'])
+  })
+
+  test('that nobody here can make is left to another worker', async () => {
+    const relay = fake('relay')
+    const failover = createFailover({ providers: [relay] })
+    expect(await failover.send(call, NO_ABORT)).toEqual({ kind: 'busy', reason: 'misconfigured' })
+    expect(relay.sent).toEqual([])
   })
 })

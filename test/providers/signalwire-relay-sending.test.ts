@@ -179,3 +179,14 @@ test('close ends what is in flight as unknown, closes the socket, and can be cal
   await eventually(() => relay.openSockets() === 0, 'the socket is closed')
   expect(relay.sends()).toHaveLength(1)
 })
+
+test('a call is none of its business', async () => {
+  const relay = await openRelay()
+  const { provider, reaches } = openProvider(relay)
+  await reaches('ready')
+  const { body: _, ...addressed } = MESSAGE
+  const call = { ...addressed, channel: 'call', speech: { language: 'en-US', parts: [] } } as const
+  const outcome = await provider.send(call, new AbortController().signal)
+  expect(outcome).toEqual({ kind: 'busy', reason: 'misconfigured' })
+  expect(relay.sends()).toEqual([])
+})

@@ -91,3 +91,28 @@ it('REST alone sends, without any websocket, and hears of the delivery by signed
   await eventually(async () => expect(await system.delivery(body.id)).toBe('delivered'))
   await eventually(async () => expect(providersIn(system)).toEqual(['signalwire-rest']))
 })
+
+it.each([
+  ['0100', 'delivered'],
+  ['0114', 'undelivered'],
+])('a call to %s says the code, and ends %s', { timeout: 30_000 }, async (ending, state) => {
+  const system = await running({ PROVIDERS: 'relay,rest' }, true)
+  const to = numberEnding(ending)
+  const { status, body } = await system.call('POST', '/v1/verifications', {
+    to,
+    channel: 'call',
+    locale: 'es',
+  })
+  expect(status).toBe(202)
+  await eventually(async () => expect(await system.delivery(body.id)).toBe(state))
+  const [call] = system.sandbox.messages(to)
+  expect(call).toMatchObject({
+    channel: 'call',
+    body: expect.stringContaining('Su clave de verification es:'),
+  })
+  const code = /(\d\. ){5}\d/.exec(call?.body ?? '')?.[0].replaceAll(/\D/g, '') ?? ''
+  expect(await system.check(body.id, code)).toMatchObject({ body: { result: 'approved' } })
+  const output = [...system.apis, ...system.workers].map((program) => program.output()).join('')
+  expect(output).not.toContain(code)
+  expect(output).not.toContain('Su clave')
+})

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Message, Provider } from '#providers/provider.ts'
 import type { LogFields } from '#runtime/log.ts'
 import { StoreFault } from '#store/script.ts'
+import type { StartRequest } from '#store/verifications.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
 import type { Outcome } from '#verification/outcome.ts'
@@ -11,15 +12,23 @@ import { createDeliver } from '#worker/deliver.ts'
 const connection = useRedis()
 const signal = new AbortController().signal
 
+const textOf = (message?: Message) => (message?.channel === 'sms' ? message.body : undefined)
+
 type Reply = Outcome | ((message: Message) => Promise<Outcome>)
 
 /** @param find what the provider's own log says, where it has one */
-async function worker(replies: Reply[], overrides = {}, find?: Provider['find']) {
+async function worker(
+  replies: Reply[],
+  overrides = {},
+  find?: Provider['find'],
+  request: Partial<StartRequest> = {},
+) {
   const store = storeOn(connection.redis, overrides)
   const sent: Message[] = []
   const lines: LogFields[] = []
   const provider: Provider = {
     name: 'fake',
+    channels: ['sms', 'call'],
     status: () => 'ready',
     close: async () => {},
     ...(find && { find }),
@@ -39,7 +48,7 @@ async function worker(replies: Reply[], overrides = {}, find?: Provider['find'])
     random: () => 0,
   })
   const destination = freshDestination()
-  const { id } = await store.start(destination)
+  const { id } = await store.start(destination, request)
   const send = { application: APPLICATION, verification: id, send: 1 }
   return { ...store, id, destination, send, sent, lines, deliver: () => deliver(send, signal) }
 }
@@ -55,6 +64,7 @@ describe('an attempt', () => {
         to: w.destination,
         body: `${code} is your Example code. It is valid for 5 minutes. Do not share it.`,
         reference: `shop/${w.id}/1`,
+        channel: 'sms',
         validForMs: expect.closeTo(240_000, -3),
       },
     ])
@@ -132,7 +142,7 @@ describe('an attempt', () => {
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'unknown' })
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'unknown' })
     expect(w.sent).toHaveLength(2)
-    expect(w.sent[0]?.body).toBe(w.sent[1]?.body)
+    expect(w.sent[0]).toMatchObject({ body: textOf(w.sent[1]) })
   })
 
   it('whose record Redis does not take at first is recorded when it does', async () => {
@@ -208,7 +218,9 @@ describe('before a second message', () => {
     expect(asked).toEqual([])
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
     expect(w.sent).toHaveLength(1)
-    expect(asked.map(({ message }) => message)).toMatchObject([{ to: w.destination, body: w.sent[0]?.body }])
+    expect(asked.map(({ message }) => message)).toMatchObject([
+      { to: w.destination, body: textOf(w.sent[0]) },
+    ])
     expect(Math.abs((asked[0]?.sinceMs ?? 0) - before)).toBeLessThan(1_000)
     expect(await viewOf(w)).toMatchObject({
       state: 'accepted',
@@ -254,4 +266,15 @@ describe('before a second message', () => {
     expect(w.sent).toHaveLength(1)
     expect(await viewOf(w)).toMatchObject({ state: 'unknown', possibleDuplicate: false })
   })
+})
+
+it('a call is handed over as what it says, in the language that was asked for', async () => {
+  const w = await worker([], {}, undefined, { channel: 'call', locale: 'de' })
+  const code = await w.codeFor(w.id)
+  await w.deliver()
+  const [message] = w.sent
+  expect(message).toMatchObject({ channel: 'call', to: w.destination, speech: { language: 'de-DE' } })
+  expect(JSON.stringify(message)).toContain([...code].map((digit) => `${digit}.`).join(' '))
+  expect(message).not.toHaveProperty('body')
+  expect(JSON.stringify(w.lines)).not.toMatch(/\d\. \d/)
 })
