@@ -1,7 +1,7 @@
 /** How a verification is shown to callers: snake_case, ISO 8601 times, a masked number, never the code. */
 import type { Started } from '#store/verifications.ts'
 import { type Destination, maskDestination } from '#verification/destination.ts'
-import type { Purpose, SendView, VerificationView } from '#verification/verification.ts'
+import type { AttemptView, Purpose, SendView, VerificationView } from '#verification/verification.ts'
 
 const iso = (ms: number) => new Date(ms).toISOString()
 
@@ -60,6 +60,7 @@ function sendAnswer(send: SendView) {
     queued_at: iso(send.queuedAtMs),
     updated_at: iso(send.updatedAtMs),
     attempts: send.attempts,
+    timeline: send.timeline.map(attemptAnswer),
     possible_duplicate: send.possibleDuplicate,
     ...(send.reason === undefined ? {} : { reason: send.reason }),
     ...(send.messageId === undefined ? {} : { provider_message_id: send.messageId }),
@@ -70,4 +71,17 @@ function sendAnswer(send: SendView) {
 function explainAnswer(explain: string) {
   const rules = explain.split(' ').map((word) => word.split('='))
   return rules.flatMap(([rule, mode]) => (mode === undefined || mode === 'alarm' ? [] : [{ rule, mode }]))
+}
+
+function attemptAnswer(attempt: AttemptView) {
+  return {
+    attempt: attempt.number,
+    outcome: attempt.outcome,
+    reason: attempt.reason,
+    provider: attempt.provider,
+    from: attempt.from,
+    provider_message_id: attempt.messageId,
+    started_at: iso(attempt.startedAtMs),
+    ended_at: attempt.endedAtMs === undefined ? undefined : iso(attempt.endedAtMs),
+  }
 }

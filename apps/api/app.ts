@@ -8,8 +8,10 @@ import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Verifications } from '#store/verifications.ts'
+import type { Receipt } from '#verification/outcome.ts'
 import type { SendReference } from '#verification/verification.ts'
 import { limitBody } from './body.ts'
+import { callbackRoutes } from './callbacks.ts'
 import { requireCaller } from './caller.ts'
 import { checkRoutes } from './checks.ts'
 import { createClientIp } from './client-ip.ts'
@@ -34,12 +36,15 @@ export type AppConfig = Pick<
   | 'country'
   | 'trustedProxies'
   | 'lists'
+  | 'callbacks'
+  | 'channels'
 >
 
 export type AppDeps = {
   config: AppConfig
   verifications: Verifications
   enqueue: (send: SendReference) => void
+  takeReceipt: (receipt: Receipt) => void
   readiness: Readiness
   log: Log
 }
@@ -60,6 +65,7 @@ export function createApp(deps: AppDeps): App {
   app.route('/', healthRoutes(deps.readiness))
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
   if (config.publicForm) app.route('/', guideRoutes(parts))
+  if (config.callbacks) app.route('/', callbackRoutes(config.callbacks, deps.takeReceipt))
   app.use('/v1/*', requireCaller(config.apiKeys))
   app.route('/v1/verifications', verificationRoutes(parts))
   app.route('/v1', checkRoutes(parts))

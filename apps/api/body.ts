@@ -48,7 +48,7 @@ export async function readFormOrJson<T>(c: Context<ApiEnv>, schema: Schema<T>): 
 }
 
 /** A caller who hangs up in the middle of a body has sent none; nobody reads the answer. */
-async function readText(c: Context<ApiEnv>): Promise<string> {
+export async function readText(c: Context<ApiEnv>): Promise<string> {
   try {
     return await c.req.text()
   } catch {

@@ -5,7 +5,7 @@ import type { Checked, Verifications } from '#store/verifications.ts'
 import { parseCode } from '#verification/code.ts'
 import { maskDestination } from '#verification/destination.ts'
 import { refused } from '#verification/refusal.ts'
-import { parseVerificationId } from '#verification/verification.ts'
+import { type Channel, parseVerificationId } from '#verification/verification.ts'
 import { readJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
@@ -22,9 +22,14 @@ const byNumber = v.strictObject({
   code: codeField,
 })
 
-export type CheckRoutes = { verifications: Verifications; readDestination: ReadDestination }
+export type CheckRoutes = {
+  verifications: Verifications
+  readDestination: ReadDestination
+  /** The ways a code can go with the providers there are. */
+  channels: readonly Channel[]
+}
 
-export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
+export function checkRoutes({ verifications, readDestination, channels }: CheckRoutes) {
   const app = new Hono<ApiEnv>()
 
   app.post('/verifications/:id/checks', async (c) => {
@@ -47,7 +52,8 @@ export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
     const body = await readJson(c, byNumber)
     if (body.kind === 'problem') return body.response
     const { to, country, purpose } = body.value
-    const parsed = readDestination(to, country)
+    // Whoever was called on a landline checks it by its number, too.
+    const parsed = readDestination(to, country, channels.includes('call') ? 'call' : 'sms')
     if (parsed.kind === 'refused') return refusal(c, parsed)
     const { destination } = parsed
     c.set('destination', maskDestination(destination))

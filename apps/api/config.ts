@@ -1,11 +1,21 @@
 /** The API's configuration: the environment read once, or the list of everything wrong with it. */
 import { isIP } from 'node:net'
 import { readLists, readRegions } from '#runtime/destination-settings.ts'
-import { anyText, createReader, type Environment, integer, type Kind, listOf, toggle } from '#runtime/env.ts'
+import {
+  anyText,
+  createReader,
+  type Environment,
+  integer,
+  type Kind,
+  listOf,
+  type Reader,
+  toggle,
+} from '#runtime/env.ts'
 import { readSettings, requireInProduction, type Settings } from '#runtime/settings.ts'
 import type { Region } from '#verification/destination.ts'
 import type { Lists } from '#verification/lists.ts'
-import { type Application, parseApplication } from '#verification/verification.ts'
+import { type Application, type Channel, parseApplication } from '#verification/verification.ts'
+import type { CallbackConfig } from './callbacks.ts'
 
 export type ApiKey = { application: Application; key: string }
 
@@ -25,6 +35,10 @@ export type ApiConfig = Settings & {
   /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[]
   lists: Lists
+  /** Where SignalWire's callbacks come, and what they are signed with; without it none are taken. */
+  callbacks: CallbackConfig | undefined
+  /** The ways a code can go with PROVIDERS. */
+  channels: readonly Channel[]
 }
 
 const KEY_SHORTEST = 32
@@ -65,9 +79,20 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
     lists: readLists(reader),
     ...readRegions(reader),
+    callbacks: readCallbacks(reader, settings.publicUrl),
+    channels: settings.providers.includes('rest') ? ['sms', 'call'] : ['sms'],
   }
   if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {
     reader.problem('API_KEYS', 'the same key stands there twice')
   }
   return { config, problems: reader.problems }
+}
+
+/** Whoever asks for callbacks must be able to check them. */
+function readCallbacks(reader: Reader, publicUrl: string): CallbackConfig | undefined {
+  const signingKey = reader.secret('SIGNALWIRE_SIGNING_KEY', anyText, '')
+  if (publicUrl !== '' && signingKey === '') {
+    reader.problem('SIGNALWIRE_SIGNING_KEY', 'must be set with PUBLIC_URL: it checks what comes there')
+  }
+  return publicUrl === '' || signingKey === '' ? undefined : { publicUrl, signingKey }
 }

@@ -1,6 +1,7 @@
 /** The API's composition root: reads the configuration, connects, listens, and ends in order. */
 import { serve } from '@hono/node-server'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
+import { createReceipts } from '#receipts/receipts.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
 import { createLog } from '#runtime/log.ts'
@@ -38,6 +39,7 @@ const parts = {
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const watch = watchRedis(redis, { production: config.production, log })
 const deliveries = createDeliveries(parts)
+const receipts = createReceipts({ deliveries, log })
 let stopping = false
 
 function enqueue(send: SendReference): void {
@@ -66,6 +68,7 @@ const app = createApp({
     countSegments: countSegments({ ...config.message, ttlMs: config.policy.codeTtlMs }),
   }),
   enqueue,
+  takeReceipt: receipts.take,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
   log,
 })
@@ -93,6 +96,8 @@ onShutdown({
     stopping = true
     clearInterval(seeing)
     const finished = await within(config.shutdownDeadlineMs, server.close())
+    receipts.stop()
+    await within(1_000, receipts.settled())
     await within(1_000, queue.close())
     redis.disconnect()
     queueRedis.disconnect()

@@ -14,6 +14,7 @@ type RequestProblem =
   | 'body_too_large'
   | 'unsupported_media_type'
   | 'unauthorized'
+  | 'bad_signature'
   | 'not_found'
   | 'method_not_allowed'
   | 'service_unavailable'
@@ -28,6 +29,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   invalid_request: [400, 'The request has fields that are missing, wrong or unknown.'],
   invalid_code: [400, 'A code is 6 digits. This check was not counted.'],
   unauthorized: [401, 'Send a valid API key as "Authorization: Bearer KEY".'],
+  bad_signature: [403, 'The signature of this callback is not right.'],
   not_found: [404, 'There is nothing at this address.'],
   method_not_allowed: [405, 'This address does not take this method.'],
   body_too_large: [413, 'The body is larger than 8 KiB.'],
@@ -39,6 +41,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   landline_number: [422, 'This is a landline, which cannot receive an SMS.'],
   unsupported_number_type: [422, 'This kind of number cannot receive a code.'],
   region_not_allowed: [422, 'Codes are not sent to numbers of this country.'],
+  channel_unavailable: [422, 'This service cannot send a code that way.'],
   unknown_verification: [404, 'There is no such verification.'],
   verification_ended: [409, 'This verification has ended. Start a new one.'],
   too_late_to_send: [409, 'The code has too little life left to be sent again. Start a new verification.'],

@@ -7,6 +7,7 @@ import { maskDestination } from '#verification/destination.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
 import {
   type Application,
+  type Channel,
   parseVerificationId,
   type SendReference,
   type VerificationId,
@@ -42,9 +43,12 @@ export type VerificationRoutes = {
   /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
   enqueue: (send: SendReference) => void
   readDestination: ReadDestination
+  /** The ways a code can go with the providers there are. */
+  channels: readonly Channel[]
 }
 
-export function verificationRoutes({ verifications, start, enqueue, readDestination }: VerificationRoutes) {
+export function verificationRoutes(parts: VerificationRoutes) {
+  const { verifications, start, enqueue, readDestination, channels } = parts
   const app = new Hono<ApiEnv>()
 
   app.post('/', async (c) => {
@@ -53,7 +57,8 @@ export function verificationRoutes({ verifications, start, enqueue, readDestinat
     const body = await readJson(c, startFields)
     if (body.kind === 'problem') return body.response
     const { to, country, channel, locale, purpose, client_ip } = body.value
-    const parsed = readDestination(to, country)
+    if (!channels.includes(channel)) return refusal(c, refused('channel_unavailable'))
+    const parsed = readDestination(to, country, channel)
     if (parsed.kind === 'refused') return refusal(c, parsed)
     const { destination } = parsed
     c.set('destination', maskDestination(destination))

@@ -98,7 +98,10 @@ export function createCarrier({
 
   return {
     take,
-    follow: (message, tell) => play(message, scenarioFor(message.to).steps, 0, tell),
+    follow(message, tell) {
+      const { steps, callSteps = steps } = scenarioFor(message.to)
+      play(message, message.channel === 'call' ? callSteps : steps, 0, tell)
+    },
     forget: () => refusals.clear(),
   }
 }

@@ -1,5 +1,5 @@
 /**
- * SignalWire's Compatibility (LaML) REST API, as far as sending goes: create a message, look at it, create a call.
+ * SignalWire's Compatibility (LaML) REST API, as far as sending goes: create a message, look at it or at all of them, create a call.
  * Forms in, JSON out, errors as `{code, message, more_info, status}`.
  */
 import { Hono } from 'hono'
@@ -47,6 +47,17 @@ export function compatibilityApi(parts: RestParts): Hono<RestEnv> {
       const form = new URLSearchParams(await c.req.text())
       const wrong = wrongWithCall(form)
       return wrong ? refuse(c, wrong) : create(c, form, callOrder(form))
+    })
+  }
+
+  for (const suffix of ['', '.json']) {
+    api.get(`${ACCOUNT}/Messages${suffix}`, (c) => {
+      const { To: to, From: from, PageSize = '50' } = c.req.query()
+      const messages = parts.inbox
+        .list({ to })
+        .filter((message) => message.channel === 'sms' && (from === undefined || message.from === from))
+        .slice(0, Number(PageSize))
+      return c.json({ messages: messages.map((message) => messageResource(message, c.get('project'))) })
     })
   }
 

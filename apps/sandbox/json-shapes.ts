@@ -85,7 +85,9 @@ export function callNews(
       call_state,
       direction: 'outbound',
       device: { type: 'phone', params: { from_number: from, to_number: to } },
-      ...(call_state === 'ended' ? { end_reason: failure ? 'noAnswer' : 'hangup' } : {}),
+      ...(call_state === 'ended'
+        ? { end_reason: failure ? (failure.endReason ?? 'noAnswer') : 'hangup' }
+        : {}),
     },
   }))
 }

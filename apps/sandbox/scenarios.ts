@@ -4,8 +4,11 @@
  */
 export type MessageState = 'queued' | 'initiated' | 'sent' | 'delivered' | 'undelivered' | 'failed'
 
-/** Why a message did not arrive: the text of receipts, and the number and the name that REST gives it. */
-export type Failure = { reason: string; code: number; name: string }
+/**
+ * Why a message did not arrive: the text of receipts, and the number and the name that REST gives it. `endReason` is how
+ * a call ended; `noAnswer` unless told.
+ */
+export type Failure = { reason: string; code: number; name: string; endReason?: string }
 
 /** One piece of news from the mobile network, `atMs` after the order was answered. */
 export type Step = { state: MessageState; atMs: number; failure?: Failure }
@@ -23,7 +26,7 @@ type Reply =
   | { kind: 'silent' }
   | { kind: 'restart' }
 
-/** `early` is news that leaves before the answer does. */
+/** `early` is news that leaves before the answer does. `callSteps` is what a call meets where that is another story. */
 export type Scenario = {
   ending: string
   title: string
@@ -31,6 +34,7 @@ export type Scenario = {
   reply: Reply
   early: readonly Step[]
   steps: readonly Step[]
+  callSteps?: readonly Step[]
 }
 
 const AT_ONCE: Reply = { kind: 'accepted', withId: true, afterMs: 0 }
@@ -47,6 +51,13 @@ const SWITCHED_OFF: Failure = {
   name: 'unreachable_destination_handset',
 }
 const LANDLINE: Failure = { reason: 'Landline or unreachable carrier', code: 30006, name: 'not_routable' }
+
+/** A call that rings and then ends without a person. */
+const unheard = (reason: string, endReason: string): readonly Step[] => [
+  { state: 'queued', atMs: 20 },
+  { state: 'initiated', atMs: 80 },
+  { state: 'undelivered', atMs: 450, failure: { reason, code: 0, name: endReason, endReason } },
+]
 
 type Row = Pick<Scenario, 'ending' | 'title' | 'story' | 'reply'> & Partial<Scenario>
 const row = (scenario: Row): Scenario => ({ early: [], steps: [], ...scenario })
@@ -161,6 +172,30 @@ export const SCENARIOS: readonly Scenario[] = [
     story: 'Answered after 3 seconds, then delivered.',
     reply: { kind: 'accepted', withId: true, afterMs: 3_000 },
     steps: DELIVERED,
+  }),
+  row({
+    ending: '0114',
+    title: 'Line busy',
+    story: 'A call finds the line busy. An SMS is delivered.',
+    reply: AT_ONCE,
+    steps: DELIVERED,
+    callSteps: unheard('Busy', 'busy'),
+  }),
+  row({
+    ending: '0115',
+    title: 'No answer',
+    story: 'A call is not answered. An SMS is delivered.',
+    reply: AT_ONCE,
+    steps: DELIVERED,
+    callSteps: unheard('No answer', 'noAnswer'),
+  }),
+  row({
+    ending: '0116',
+    title: 'Answering machine',
+    story: 'A machine takes the call, which then hangs up without the code. An SMS is delivered.',
+    reply: AT_ONCE,
+    steps: DELIVERED,
+    callSteps: unheard('Answering machine', 'decline'),
   }),
 ]
 

@@ -1,6 +1,20 @@
 /** The worker's configuration: the environment read once, or the list of everything wrong with it. */
-import { anyText, createReader, type Environment, integer, type Kind, url } from '#runtime/env.ts'
-import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
+import {
+  anyText,
+  createReader,
+  type Environment,
+  integer,
+  type Kind,
+  type Reader,
+  url,
+} from '#runtime/env.ts'
+import {
+  type ProviderName,
+  readSettings,
+  requireInProduction,
+  type Settings,
+  senderNumber,
+} from '#runtime/settings.ts'
 
 export type SignalWire = {
   project: string
@@ -17,6 +31,8 @@ export type WorkerConfig = Settings & {
   /** The number messages come from. */
   sender: string
   signalwire: SignalWire
+  /** Where SignalWire's REST is, or the sandbox's. */
+  restUrl: string
   production: boolean
 }
 
@@ -42,18 +58,33 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
     port: reader.value('WORKER_PORT', integer(0, 65_535), 3002),
     concurrency: reader.value('WORKER_CONCURRENCY', integer(1, 1_000), 50),
     sender: reader.value('SIGNALWIRE_NUMBER', senderNumber, SANDBOX_SENDER),
-    signalwire: readSignalWire(reader),
+    ...readSignalWire(reader, settings.providers),
   }
   return { config, problems: reader.problems }
 }
 
-/** Credentials mean SignalWire itself (or SIGNALWIRE_RELAY_URL); none mean the sandbox. */
-function readSignalWire(reader: ReturnType<typeof createReader>): SignalWire {
+const space: Kind<string> = {
+  expected: 'the name of your SignalWire space, such as example or example.signalwire.com',
+  parse: (text) => /^([a-z0-9][a-z0-9-]{0,62})(\.signalwire\.com)?$/i.exec(text)?.[1],
+}
+
+/** Credentials mean SignalWire itself (or SIGNALWIRE_RELAY_URL and SIGNALWIRE_REST_URL); none mean the sandbox. */
+function readSignalWire(
+  reader: Reader,
+  providers: readonly ProviderName[],
+): Pick<WorkerConfig, 'signalwire' | 'restUrl'> {
   const shared = { context: reader.value('SIGNALWIRE_CONTEXT', context, 'auth') }
   const websocket = url('ws:', 'wss:')
   const project = reader.secret('SIGNALWIRE_PROJECT', anyText, '')
   const token = reader.secret('SIGNALWIRE_TOKEN', anyText, '')
   const relay = reader.value('SIGNALWIRE_RELAY_URL', websocket, '')
+  const rest = reader.value(
+    'SIGNALWIRE_REST_URL',
+    reader.production ? url('https:') : url('http:', 'https:'),
+    '',
+  )
+  const name = reader.value('SIGNALWIRE_SPACE', space, '')
+  const sandbox = reader.value('SANDBOX_URL', websocket, 'ws://127.0.0.1:3001')
   if ((project === '') !== (token === '')) {
     reader.problem(
       project === '' ? 'SIGNALWIRE_PROJECT' : 'SIGNALWIRE_TOKEN',
@@ -63,7 +94,17 @@ function readSignalWire(reader: ReturnType<typeof createReader>): SignalWire {
   if (project !== '' && !reader.has('SIGNALWIRE_NUMBER')) {
     reader.problem('SIGNALWIRE_NUMBER', 'must be set with SIGNALWIRE_PROJECT: the number messages come from')
   }
-  if (project !== '') return { project, token, ...shared, ...(relay === '' ? {} : { host: relay }) }
-  const sandbox = reader.value('SANDBOX_URL', websocket, 'ws://127.0.0.1:3001')
-  return { ...SANDBOX_CREDENTIALS, ...shared, host: relay === '' ? sandbox : relay }
+  if (project === '') {
+    return {
+      signalwire: { ...SANDBOX_CREDENTIALS, ...shared, host: relay || sandbox },
+      restUrl: rest || sandbox.replace(/^ws/, 'http'),
+    }
+  }
+  if (providers.includes('rest') && rest === '' && !reader.has('SIGNALWIRE_SPACE')) {
+    reader.problem('SIGNALWIRE_SPACE', 'must be set where PROVIDERS names rest')
+  }
+  return {
+    signalwire: { project, token, ...shared, ...(relay === '' ? {} : { host: relay }) },
+    restUrl: rest || `https://${name}.signalwire.com`,
+  }
 }

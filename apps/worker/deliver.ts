@@ -3,7 +3,7 @@
  * and after; this file has never heard of BullMQ.
  */
 import { randomUUID } from 'node:crypto'
-import type { Provider } from '#providers/provider.ts'
+import type { Message, Provider } from '#providers/provider.ts'
 import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
 import type { Claim, Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
@@ -12,6 +12,7 @@ import { type MessageStyle, messageText } from '#verification/message.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { backoffMs } from '#verification/retry.ts'
+import { speechOf } from '#verification/speech.ts'
 import { formatReference, type SendReference } from '#verification/verification.ts'
 
 /** `closed`: nothing is left to do. `again`: look at the send once more after `waitMs`. */
@@ -21,6 +22,9 @@ export type Deliver = (send: SendReference, signal: AbortSignal) => Promise<Deli
 
 /** A claim that was given: to send, or to give back unsent. */
 type Attempt = Extract<Claim, { attempt: number }>
+
+/** `actBy`: from then on (performance.now) the claim is to be given back. */
+type Fresh<T> = T & { actBy: number }
 
 /** How long what Redis did not take waits before it is offered again. */
 const AGAIN_MS = 200
@@ -51,16 +55,43 @@ export function createDeliver(deps: {
 }): Deliver {
   const { deliveries, provider, policy, log } = deps
 
-  async function handOver(send: SendReference, claim: Claimed, signal: AbortSignal): Promise<Outcome> {
-    const { code, destination, locale } = claim
-    const body = messageText({ ...deps.message, code, locale, ttlMs: policy.codeTtlMs })
-    return provider.send(
-      { from: deps.sender, to: destination, body, reference: formatReference(send) },
-      signal,
-    )
+  /** Hands the message over, unless an earlier one turns out to have left, or it has become too late meanwhile. */
+  async function handOver(send: SendReference, claim: Fresh<Claimed>, signal: AbortSignal): Promise<Outcome> {
+    const message = messageOf(send, claim)
+    const found = await findEarlier(send, claim, message, signal)
+    if (found) return { provider: provider.name, ...found }
+    // A worker that was frozen meanwhile must not send: its time, or its turn, may be over.
+    if (performance.now() > claim.actBy) return { kind: 'busy', reason: 'timeout' }
+    return { provider: provider.name, ...(await provider.send(message, signal)) }
   }
 
-  async function attempt(send: SendReference, claim: Attempt, signal: AbortSignal): Promise<Outcome> {
+  function messageOf(send: SendReference, claim: Claimed): Message {
+    const { code, destination: to, locale, channel, deadlineMs: validForMs } = claim
+    const { sender: from, message: style } = deps
+    const addressed = { from, to, reference: formatReference(send), validForMs }
+    return channel === 'call'
+      ? { ...addressed, channel, speech: speechOf({ code, brand: style.brand, locale }) }
+      : { ...addressed, channel, body: messageText({ ...style, code, locale, ttlMs: policy.codeTtlMs }) }
+  }
+
+  /** Before a second message leaves, the provider's log is asked for the first, where there is one. */
+  async function findEarlier(
+    send: SendReference,
+    { mayHaveLeftMs, attempt }: Claimed,
+    message: Message,
+    signal: AbortSignal,
+  ): Promise<Outcome | undefined> {
+    if (mayHaveLeftMs === undefined || !provider.find) return undefined
+    const findings = await provider.find(message, Date.now() - mayHaveLeftMs, signal)
+    if (typeof findings === 'object') return findings
+    log.info(
+      { ...fieldsOf(send), attempt, provider: provider.name, result: findings },
+      'looked for a message',
+    )
+    return undefined
+  }
+
+  async function attempt(send: SendReference, claim: Fresh<Attempt>, signal: AbortSignal): Promise<Outcome> {
     const startedAt = performance.now()
     const outcome: Outcome =
       claim.kind === 'unusable' ? { kind: 'busy', reason: claim.reason } : await handOver(send, claim, signal)
@@ -68,9 +99,9 @@ export function createDeliver(deps: {
       {
         ...fieldsOf(send),
         attempt: claim.attempt,
-        provider: provider.name,
+        provider: outcome.provider,
         outcome: outcome.kind,
-        reason: outcome.kind === 'accepted' ? undefined : outcome.reason,
+        reason: 'reason' in outcome ? outcome.reason : undefined,
         duration_ms: Math.round(performance.now() - startedAt),
       },
       'attempt',
@@ -80,7 +111,7 @@ export function createDeliver(deps: {
 
   /** A receipt may carry the provider's id alone; losing this leaves the send `accepted`, which is true. */
   async function rememberMessage(send: SendReference, outcome: Outcome): Promise<void> {
-    if (outcome.kind !== 'accepted') return
+    if (!('messageId' in outcome)) return
     try {
       await deliveries.rememberMessage(outcome.messageId, formatReference(send))
     } catch (error) {
@@ -90,24 +121,23 @@ export function createDeliver(deps: {
 
   /** What has happened is offered to Redis for as long as the lease holds; then the lease itself says `unknown`. */
   function record(send: SendReference, token: string, outcome: Outcome, waitMs: number): Promise<Recorded> {
-    return untilTaken(policy.leaseMs, () => deliveries.record(send, { token, outcome, waitMs }))
+    const from = outcome.provider === undefined ? '' : deps.sender
+    return untilTaken(policy.leaseMs, () => deliveries.record(send, { token, outcome, waitMs, from }))
   }
 
   /** A claim whose answer was lost is asked for again with the same token, and given again. */
-  async function claim(send: SendReference, token: string): Promise<Claim> {
+  async function claim(send: SendReference, token: string): Promise<Fresh<Claim>> {
     const askedAt = performance.now()
     const freshMs = policy.leaseMs / FRESH_SHARE
     const given = await untilTaken(freshMs, () => deliveries.claim(send, token))
-    if (given.kind !== 'claimed') return given
-    // A worker that was frozen meanwhile must not send: its time, or its turn, may be over.
-    const late = performance.now() - askedAt > Math.min(freshMs, given.deadlineMs)
-    return late ? { kind: 'unusable', attempt: given.attempt, reason: 'timeout' } : given
+    const goodForMs = given.kind === 'claimed' ? Math.min(freshMs, given.deadlineMs) : freshMs
+    return { ...given, actBy: askedAt + goodForMs }
   }
 
   return async (send, signal) => {
     const token = randomUUID()
     const given = await claim(send, token)
-    if (given.kind === 'closed') return given
+    if (given.kind === 'closed') return { kind: 'closed', why: given.why }
     if (given.kind === 'wait') return { kind: 'again', waitMs: given.waitMs }
     const outcome = await attempt(send, given, signal)
     const [recorded] = await Promise.all([

@@ -1,7 +1,7 @@
 /** The worker's composition root: reads the configuration, connects, takes jobs, and ends in order. */
 import { serve } from '@hono/node-server'
-import { createSignalWireRelay } from '#providers/signalwire-relay.ts'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
+import { createReceipts } from '#receipts/receipts.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
 import { createLog } from '#runtime/log.ts'
@@ -14,7 +14,7 @@ import { readConfig } from './config.ts'
 import { createDeliver } from './deliver.ts'
 import { createHealth } from './health.ts'
 import { createProcessor, startQueueWorker } from './processor.ts'
-import { createReceipts } from './receipts.ts'
+import { openProvider } from './providers.ts'
 import { createSweeper } from './sweeper.ts'
 
 const { config, problems } = readConfig(process.env)
@@ -27,11 +27,7 @@ const { policy } = config
 const vault = createVault(config)
 const deliveries = createDeliveries({ redis, keys: createKeys(config.redisPrefix), policy, vault })
 const receipts = createReceipts({ deliveries, log })
-const provider = createSignalWireRelay({
-  ...config.signalwire,
-  onReceipt: receipts.take,
-  onStatus: (status) => log.info({ provider: 'signalwire-relay', result: status }, 'provider'),
-})
+const provider = openProvider(config, { onReceipt: receipts.take, log })
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const sweeper = createSweeper({ deliveries, queue, log })
 const cutOff = new AbortController()

@@ -4,9 +4,17 @@
  * by any other road.
  */
 import type { Outcome, Receipt } from '#verification/outcome.ts'
+import type { Speech } from '#verification/speech.ts'
+import type { Channel } from '#verification/verification.ts'
 
-/** One SMS. `reference` is opaque: the provider sends it along and returns it with receipts where it can. */
-export type Message = { from: string; to: string; body: string; reference: string }
+/**
+ * One SMS, or one call. `reference` is opaque: the provider sends it along and returns it with receipts where it can. After
+ * `validForMs` the message is worth nothing: a provider that can holds on to it no longer.
+ */
+type Addressed = { from: string; to: string; reference: string; validForMs: number }
+export type TextMessage = Addressed & { channel: 'sms'; body: string }
+export type SpokenMessage = Addressed & { channel: 'call'; speech: Speech }
+export type Message = TextMessage | SpokenMessage
 
 /**
  * - `ready`: a send would be written now.
@@ -19,11 +27,24 @@ export type ProviderStatus = 'ready' | 'connecting' | 'unreachable' | 'unauthori
 
 export interface Provider {
   readonly name: string
+  /** What it can send; it is asked for nothing else. */
+  readonly channels: readonly Channel[]
   /** Sends once. Resolves always, within the provider's own deadline; aborting `signal` ends it as `unknown`. */
   send(message: Message, signal: AbortSignal): Promise<Outcome>
+  /**
+   * Looks into the provider's own log for this message, which may have left at `sinceMs` (milliseconds since 1970) or
+   * later. Resolves always, within 3 s.
+   */
+  find?(message: Message, sinceMs: number, signal: AbortSignal): Promise<Findings>
   status(): ProviderStatus
   /** Stops at once: what is still in flight resolves as `unknown`. Idempotent. */
   close(): Promise<void>
 }
 
+/** `absent`: the log has no such message. `unknowable`: the log cannot be read, or does not tell. */
+export type Findings = Extract<Outcome, { kind: 'found' }> | 'absent' | 'unknowable'
+
 export type ReceiptListener = (receipt: Receipt) => void
+
+/** To be asked for what one cannot send is a mistake in the settings; a worker with others may do it. */
+export const NOT_OURS: Outcome = { kind: 'busy', reason: 'misconfigured' }

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
-import type { Message } from './provider.ts'
+import type { TextMessage } from './provider.ts'
 import type { Dial, News, Order } from './signalwire-relay-thread.ts'
 
 type LinkOptions = { dial: Dial; connectTimeoutMs: number; sendTimeoutMs: number }
@@ -26,7 +26,7 @@ type LinkListener = {
 }
 
 export type Link = {
-  send(message: Message, signal: AbortSignal): Promise<Outcome>
+  send(message: TextMessage, signal: AbortSignal): Promise<Outcome>
   /** How many sends it was ever given. */
   sends(): number
   /** Ends as soon as nothing is in flight. */

@@ -6,14 +6,14 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { SignalWire } from '@signalwire/realtime-api'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
-import type { Message } from './provider.ts'
+import type { TextMessage } from './provider.ts'
 import { outcomeOfRejection, outcomeOfReply, receiptOf } from './signalwire-replies.ts'
 
 /** What a thread connects to. `host` undefined is SignalWire's own. */
 export type Dial = { project: string; token: string; host?: string | undefined; context: string }
 
 /** Parent to thread: send this. */
-export type Order = { id: number; message: Message }
+export type Order = { id: number; message: TextMessage }
 
 /** Thread to parent. `ended` is the last one: nothing of this client reaches the network after it. */
 export type News =

@@ -4,7 +4,7 @@
  * because the SDK would keep it and send it later.
  */
 import type { Outcome, Receipt } from '#verification/outcome.ts'
-import type { Message, Provider, ProviderStatus } from './provider.ts'
+import { type Message, NOT_OURS, type Provider, type ProviderStatus } from './provider.ts'
 import { type BackoffOptions, createBackoff } from './relay-backoff.ts'
 import { type EndOfLink, type Link, openLink } from './relay-link.ts'
 
@@ -123,8 +123,10 @@ export function createSignalWireRelay(options: SignalWireRelayOptions): Provider
   dial()
   return {
     name: 'signalwire-relay',
+    channels: ['sms'],
     status,
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
+      if (message.channel !== 'sms') return NOT_OURS
       if (!current) return { kind: 'busy', reason: notSent(status()) }
       if (signal.aborted) return { kind: 'busy', reason: 'timeout' }
       const { link } = current

@@ -3,28 +3,10 @@
  * into our Outcome and Receipt. Total: any value gets an answer, and no text of SignalWire's gets through unwashed.
  */
 import type { Outcome, OutcomeReason, Receipt, ReceiptState } from '#verification/outcome.ts'
+import { refusalOf } from './signalwire-codes.ts'
 
 const busy = (reason: OutcomeReason): Outcome => ({ kind: 'busy', reason })
 const unknown = (reason: OutcomeReason): Outcome => ({ kind: 'unknown', reason })
-
-/**
- * Codes that say no for a while, or for our account's sake, not for this message's: SignalWire's error tables, HTTP's
- * numbers and SignalWire's newer names for the same. Every one of them means "not sent".
- */
-const PASSING_REFUSALS: ReadonlyMap<string, OutcomeReason> = new Map([
-  ...reasonFor('credentials_refused', '401', '403', '20003'),
-  ...reasonFor('rate_limited', '429', '20429', '21611', '30022', '30027', '35125'),
-  ...reasonFor('rate_limited', 'rate_limit_exceeded', 'campaign_throughput_exceeded'),
-  ...reasonFor('rate_limited', 'max_queued_messages_exceeded', 'message_backlog_limit_exceeded'),
-  // No funds: the number is good, and sends go on once the account is topped up.
-  ...reasonFor('provider_fault', '402', '4001', '30002'),
-  ...reasonFor('provider_fault', 'insufficient_balance', 'insufficient_balance_to_send_message'),
-  ...reasonFor('provider_fault', '20001', '20504', '30003', '30008', '31003'),
-])
-
-function reasonFor(reason: OutcomeReason, ...codes: string[]): [string, OutcomeReason][] {
-  return codes.map((code) => [code, reason])
-}
 
 /** A reply counts as accepted only with the id that receipts will name. */
 export function outcomeOfReply(reply: unknown): Outcome {
@@ -48,8 +30,8 @@ export function outcomeOfRejection(rejection: unknown): Outcome {
 }
 
 function outcomeOfRefusal(code: string): Outcome {
-  const passing = PASSING_REFUSALS.get(code)
-  if (passing) return busy(passing)
+  const known = refusalOf(code)
+  if (known) return known
   if (/^5\d\d$/.test(code)) return busy('provider_fault')
   if (/^(4\d\d|[1-9]\d{4})$/.test(code)) return { kind: 'rejected', reason: 'refused_by_provider' }
   return unknown('provider_fault')
@@ -94,6 +76,6 @@ export function washReason(reason: string): string {
   return [...washed].slice(0, REASON_LENGTH_MAX).join('')
 }
 
-function fieldsOf(value: unknown): Partial<Record<string, unknown>> {
+export function fieldsOf(value: unknown): Partial<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }

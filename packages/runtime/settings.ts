@@ -20,7 +20,13 @@ export type Settings = {
   policy: Policy
   message: MessageStyle
   shutdownDeadlineMs: number
+  /** Ways of sending, in the order they are tried in. */
+  providers: readonly ProviderName[]
+  /** The API's address as SignalWire reaches it; empty when it does not. */
+  publicUrl: string
 }
+
+export type ProviderName = 'relay' | 'rest'
 
 const KEY_BYTES = 32
 const SECOND = 1_000
@@ -79,7 +85,26 @@ export function readSettings(reader: Reader): Settings {
     policy,
     message: readMessageStyle(reader, policy.codeTtlMs),
     shutdownDeadlineMs: reader.value('SHUTDOWN_DEADLINE_SECONDS', integer(1, 300), 12) * SECOND,
+    providers: readProviders(reader),
+    publicUrl: reader.value('PUBLIC_URL', publicAddress(reader.production), ''),
   }
+}
+
+/** Callbacks carry the message's text: in production they come encrypted or not at all. */
+function publicAddress(production: boolean): Kind<string> {
+  const { expected, parse } = url(...(production ? ['https:'] : ['https:', 'http:']))
+  return {
+    expected: `${expected}, without a query`,
+    parse: (text) => (/[?#@]/.test(text) ? undefined : parse(text)?.replace(/\/$/, '')),
+  }
+}
+
+function readProviders(reader: Reader): readonly ProviderName[] {
+  const fallback: ProviderName[] = ['relay']
+  const providers = reader.value('PROVIDERS', listOf(oneOf('relay', 'rest')), fallback)
+  if (new Set(providers).size < providers.length)
+    reader.problem('PROVIDERS', 'the same one stands there twice')
+  return providers
 }
 
 /** A key that is missing falls back to the development key, and is named once, as missing. */

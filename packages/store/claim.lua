@@ -5,7 +5,8 @@
 -- KEYS[3] stopped      string, there while sending is stopped
 -- ARGV    id, send, fencing token (new for each claim)
 --
--- Replies {'claimed', sealed number and code, locale, attempt (1, 2, ...), ms left until the last moment to submit}
+-- Replies {'claimed', sealed number and code, locale, channel, attempt (1, 2, ...), ms left until the last moment to
+--         submit, ms since the first attempt began that may have left (-1: none may)}
 --         {'wait', ms}: another worker holds it, or its time has not come; look again then
 --         {'closed', why}: nothing is to be done any more: gone | its state in the ledger
 --
@@ -20,17 +21,25 @@ local id, send, token = unpack(ARGV)
 if redis.call('EXISTS', key) == 0 then return { 'closed', 'gone' } end
 local now = now_ms()
 local status = status_at(key, agenda, id, now)
-local state, lease, retry, submitted, attempts, held =
-  get_send(key, send, 'state', 'lease', 'retry', 'submitted', 'attempts', 'token')
+local state, lease, retry, submitted, attempts, held, at =
+  get_send(key, send, 'state', 'lease', 'retry', 'submitted', 'attempts', 'token', 'at')
 if not state then return { 'closed', 'gone' } end
 
 local sends, expires = unpack(redis.call('HMGET', key, 'sends', 'expires'))
 local deadline = tonumber(expires) - policy.send_reserve_ms
 local wanted = status == 'pending' and tonumber(send) == tonumber(sends)
 
+local function may_have_left_for(attempt)
+  for earlier = 1, attempt - 1 do
+    local began, _, outcome = get_attempt(key, send, earlier)
+    if began and outcome ~= 'busy' then return now - at - began end
+  end
+  return -1
+end
+
 local function claimed(attempt)
-  local fields = redis.call('HMGET', key, 'sealed', 'locale')
-  return { 'claimed', fields[1], fields[2], attempt, deadline - now }
+  local fields = redis.call('HMGET', key, 'sealed', 'locale', 'channel')
+  return { 'claimed', fields[1], fields[2], fields[3], attempt, deadline - now, may_have_left_for(attempt) }
 end
 
 -- The answer to this very claim was lost: it is given again while it holds.
@@ -61,6 +70,7 @@ if redis.call('EXISTS', stopped) == 1 then return { 'wait', policy.stopped_retry
 attempts = tonumber(attempts) + 1
 move_send(key, send, 'submitting', now, 'token', token, 'lease', now + policy.lease_ms,
   'attempts', attempts, 'submitted', tonumber(submitted) + 1)
+note_claim(key, send, attempts, now - at)
 redis.call('HDEL', key, send_field(send, 'retry'))
 look_again_at(agenda, id, now + policy.lease_ms + policy.sweep_after_ms, now)
 return claimed(attempts)

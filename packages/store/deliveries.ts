@@ -9,6 +9,7 @@ import type { Policy } from '#verification/policy.ts'
 import type { Letter, Vault } from '#verification/vault.ts'
 import {
   type Application,
+  type Channel,
   parseApplication,
   type SendReference,
   type SendState,
@@ -21,8 +22,11 @@ import { ask, askAll, loadScript, numberAt, textAt } from './script.ts'
 export type Claimed = Letter & {
   kind: 'claimed'
   locale: Locale
+  channel: Channel
   attempt: number
   deadlineMs: number
+  /** How long ago the first attempt began whose message may have left; absent when none may. */
+  mayHaveLeftMs?: number
 }
 export type Claim =
   | Claimed
@@ -70,24 +74,26 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
       const owner = { application: send.application, id: send.verification }
       const letter = vault.open(textAt(reply, 1), owner)
-      if (!letter) return { kind: 'unusable', attempt: numberAt(reply, 3), reason: 'key_unknown' }
+      if (!letter) return { kind: 'unusable', attempt: numberAt(reply, 4), reason: 'key_unknown' }
       return {
         kind: 'claimed',
         ...letter,
         locale: textAt(reply, 2) as Locale,
-        attempt: numberAt(reply, 3),
-        deadlineMs: numberAt(reply, 4),
+        channel: textAt(reply, 3) as Channel,
+        attempt: numberAt(reply, 4),
+        deadlineMs: numberAt(reply, 5),
+        ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
       }
     },
 
-    /** @param waitMs when a busy attempt may be made again */
+    /** @param waitMs when a busy attempt may be made again; `from` is our number, where a provider was asked */
     async record(
       send: SendReference,
-      options: { token: string; outcome: Outcome; waitMs: number },
+      options: { token: string; outcome: Outcome; waitMs: number; from?: string },
     ): Promise<Recorded> {
-      const { token, outcome, waitMs } = options
-      const messageId = outcome.kind === 'accepted' ? outcome.messageId : ''
-      const reason = outcome.kind === 'accepted' ? '' : outcome.reason
+      const { token, outcome, waitMs, from = '' } = options
+      const messageId = 'messageId' in outcome ? outcome.messageId : ''
+      const reason = 'reason' in outcome ? outcome.reason : ''
       const reply = await scripts.record(redis, keysOf(send), [
         send.verification,
         send.send,
@@ -96,6 +102,8 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
         messageId,
         reason,
         waitMs,
+        outcome.provider ?? '-',
+        from,
       ])
       if (reply[0] === 'retry') return { kind: 'retry', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'stale') return { kind: 'stale' }

@@ -5,7 +5,9 @@
 --   held (why nothing is sent), trusted
 -- Fields of send N, `N:name`:
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move), attempts, submitted (messages that may
---   have left), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason
+--   have left), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason,
+--   from (our number), aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took,
+--   reason, parted by spaces)
 
 -- States of a send whose message never left.
 local UNSENT = {
@@ -29,6 +31,26 @@ local function move_send(key, send, state, now, ...)
     fields[#fields + 1] = pairs_of[i + 1]
   end
   redis.call('HSET', key, unpack(fields))
+end
+
+-- Attempt K as it was noted: began (ms after the send was queued), provider, outcome; nil for one not kept. One without
+-- an outcome is in hand, or its worker was lost.
+local function get_attempt(key, send, attempt)
+  local noted = get_send(key, send, 'a' .. attempt)
+  if not noted then return nil end
+  local began, provider, outcome = string.match(noted, '^(%d+) (%S+) (%S+)')
+  return tonumber(began or noted), provider, outcome
+end
+
+-- Notes that an attempt begins. The first attempt and the last ones are kept, and every one that may have left: a hash
+-- of more than 128 fields would cost several times as much.
+local ATTEMPTS_KEPT = 6
+local function note_claim(key, send, attempt, began)
+  redis.call('HSET', key, send_field(send, 'a' .. attempt), began)
+  local old = attempt - ATTEMPTS_KEPT + 1
+  if old <= 1 then return end
+  local _, _, outcome = get_attempt(key, send, old)
+  if outcome == 'busy' then redis.call('HDEL', key, send_field(send, 'a' .. old)) end
 end
 
 -- Puts a verification on the agenda, which lives as long as anything on it can matter.

@@ -2,8 +2,8 @@
 --
 -- KEYS[1] verification hash
 -- KEYS[2] agenda       sorted set
--- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown), provider's message id or '',
---         reason or '', ms until a busy attempt may be made again
+-- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown | found), provider's message id or '',
+--         reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number or ''
 --
 -- Replies {'recorded', state}: the send has come to rest
 --         {'retry', ms}: the send is to be tried again then
@@ -15,9 +15,9 @@
 --@include ledger.lua
 
 local key, agenda = unpack(KEYS)
-local id, send, token, outcome, message, reason, wait_ms = unpack(ARGV)
+local id, send, token, outcome, message, reason, wait_ms, provider, from = unpack(ARGV)
 local now = now_ms()
-local state, held, submitted = get_send(key, send, 'state', 'token', 'submitted')
+local state, held, submitted, attempts, at = get_send(key, send, 'state', 'token', 'submitted', 'attempts', 'at')
 if held ~= token then return { 'stale' } end
 local status, expires, sends = unpack(redis.call('HMGET', key, 'status', 'expires', 'sends'))
 expires, sends, submitted = tonumber(expires), tonumber(sends), tonumber(submitted)
@@ -38,14 +38,21 @@ local function retry_in(ms, waiting, ...)
   return { 'retry', ms }
 end
 
+local began = get_attempt(key, send, attempts)
+redis.call('HSET', key, send_field(send, 'a' .. attempts),
+  table.concat({ began, provider, outcome, now - at - began, reason }, ' '))
+if from ~= '' then redis.call('HSET', key, send_field(send, 'from'), from) end
 if message ~= '' then redis.call('HSET', key, send_field(send, 'message'), message) end
+-- Messages of earlier attempts that may have left.
+local left = submitted - 1
 -- Late, and overtaken by nobody: an acceptance is still the truth.
-if state == 'unknown' and outcome == 'accepted' then return rest('accepted') end
+if state == 'submitting' or state == 'unknown' then
+  if outcome == 'accepted' then return rest('accepted') end
+  if outcome == 'found' then return rest('accepted', 'submitted', left) end
+end
 if state ~= 'submitting' then return { 'recorded', state } end
 
-if outcome == 'accepted' then return rest('accepted') end
--- An earlier attempt may have left: then the send stays unknown, never told as unsent.
-local left = submitted - 1
+-- Then the send stays unknown, never told as unsent.
 if outcome == 'rejected' then return rest(left > 0 and 'unknown' or 'rejected', 'reason', reason) end
 
 local newest = tonumber(send) == sends

@@ -1,6 +1,7 @@
 /** Reads a verification's hash into what is shown of it. Nothing here decides: a code past its time reads as expired. */
 import type { Policy } from '#verification/policy.ts'
 import type {
+  AttemptView,
   Channel,
   Purpose,
   SendState,
@@ -60,8 +61,44 @@ function decodeSend(hash: Hash, send: number): SendView {
     queuedAtMs: Number(field('at')),
     updatedAtMs: Number(field('moved')),
     attempts: Number(field('attempts')),
+    timeline: decodeTimeline(field),
     possibleDuplicate: Number(field('submitted')) > 1,
     ...(reason && state !== 'delivered' && state !== 'accepted' ? { reason } : {}),
     ...(messageId ? { messageId } : {}),
+  }
+}
+
+type Field = (name: string) => string | undefined
+
+function decodeTimeline(field: Field): AttemptView[] {
+  const timeline: AttemptView[] = []
+  for (let number = 1; number <= Number(field('attempts')); number++) {
+    const noted = field(`a${number}`)
+    if (noted !== undefined) timeline.push(decodeAttempt(noted, number, field))
+  }
+  const messageId = field('message')
+  const taken = timeline.findLast(({ outcome }) => outcome === 'accepted' || outcome === 'found')
+  if (taken && messageId) taken.messageId = messageId
+  return timeline
+}
+
+/** As ledger.lua notes it. One without an outcome that is not in hand any more is a lost worker's. */
+function decodeAttempt(noted: string, number: number, field: Field): AttemptView {
+  const [began, provider, outcome, tookMs, reason] = noted.split(' ')
+  const startedAtMs = Number(field('at')) + Number(began)
+  if (outcome === undefined) {
+    const inHand = field('state') === 'submitting' && number === Number(field('attempts'))
+    return inHand
+      ? { number, outcome: 'submitting', startedAtMs }
+      : { number, outcome: 'unknown', reason: 'worker_lost', startedAtMs }
+  }
+  const from = field('from')
+  return {
+    number,
+    outcome: outcome as AttemptView['outcome'],
+    ...(provider && provider !== '-' ? { provider, ...(from ? { from } : {}) } : {}),
+    ...(reason ? { reason } : {}),
+    startedAtMs,
+    endedAtMs: startedAtMs + Number(tookMs),
   }
 }

@@ -9,9 +9,10 @@ import {
   parsePhoneNumberFromString,
 } from 'libphonenumber-js/max'
 import { type Refused, refused } from './refusal.ts'
+import type { Channel } from './verification.ts'
 
 declare const destinationBrand: unique symbol
-/** An E.164 number that can receive an SMS. Made only by parseDestination and openDestination. */
+/** An E.164 number that can receive an SMS, or a call where that was asked for. Made only by parseDestination and openDestination. */
 export type Destination = string & { readonly [destinationBrand]: true }
 
 /** ISO 3166-1 alpha-2, as libphonenumber knows regions: `+1` alone is twenty-five of them. */
@@ -27,16 +28,17 @@ const LONGEST_SPELLING = 32
 /**
  * @param text the number as given: E.164, or national when `country` is given
  * @param regions the regions codes may be sent to; everything else is refused
+ * @param channel how the code is to go there: a landline takes calls
  */
 export function parseDestination(
   text: string,
-  options: { country?: Region; regions: ReadonlySet<string> },
+  options: { country?: Region; regions: ReadonlySet<string>; channel?: Channel },
 ): ParsedDestination | Refused {
   const digits = text.replace(/[^0-9]/g, '').length
   if (text.length > LONGEST_SPELLING || digits === 0 || !spelling.test(text)) return refused('invalid_number')
   if (digits < SHORTEST_DIGITS) return refused('short_number')
   const number = parsePhoneNumberFromString(text, { extract: false, ...country(options.country) })
-  const lineRefusal = refusalOfLine(number?.getType())
+  const lineRefusal = refusalOfLine(number?.getType(), options.channel ?? 'sms')
   if (lineRefusal || !number) return refused(lineRefusal ?? 'invalid_number')
   if (!number.country || !options.regions.has(number.country)) return refused('region_not_allowed')
   return { kind: 'destination', destination: number.number as string as Destination, region: number.country }
@@ -50,7 +52,7 @@ function country(code: Region | undefined) {
  * SMS reaches mobile lines, and lines that may be mobile; libphonenumber's FAQ says the same. A number is valid exactly
  * when it has a type.
  */
-function refusalOfLine(type: NumberType) {
+function refusalOfLine(type: NumberType, channel: Channel) {
   switch (type) {
     case undefined:
       return 'invalid_number'
@@ -62,7 +64,7 @@ function refusalOfLine(type: NumberType) {
     case 'TOLL_FREE':
       return 'toll_free_number'
     case 'FIXED_LINE':
-      return 'landline_number'
+      return channel === 'call' ? undefined : 'landline_number'
     default:
       return 'unsupported_number_type'
   }

@@ -13,6 +13,10 @@ export type OutcomeReason =
   | 'rate_limited'
   | 'provider_fault'
   | 'refused_by_provider'
+  | 'not_reachable'
+  | 'opted_out'
+  | 'misconfigured'
+  | 'account_blocked'
   | 'timeout'
   | 'connection_lost'
   | 'no_message_id'
@@ -24,12 +28,18 @@ export type OutcomeReason =
  * - `rejected`: a permanent no; never tried again.
  * - `busy`: known not to have been sent; may be tried again, after `retryAfterMs` when the provider said so.
  * - `unknown`: the frame may have left; nobody can say whether the message will arrive.
+ * - `found`: nothing was sent this time, because an earlier attempt nobody knew the end of turned out to be accepted.
  */
-export type Outcome =
+export type Outcome = (
   | { kind: 'accepted'; messageId: string }
   | { kind: 'rejected'; reason: OutcomeReason }
   | { kind: 'busy'; reason: OutcomeReason; retryAfterMs?: number }
   | { kind: 'unknown'; reason: OutcomeReason }
+  | { kind: 'found'; messageId: string }
+) & {
+  /** Whose outcome it is, where it could have been another's. */
+  provider?: string
+}
 
 /** A carrier's states of a message, as SignalWire names them. */
 export const RECEIPT_STATES = ['queued', 'initiated', 'sent', 'delivered', 'undelivered', 'failed'] as const

@@ -21,6 +21,7 @@ export type DestinationRefusal =
  * - `too_late_to_send`: less life is left in the code than a message needs to be of use.
  * - `verification_ended`: approved, canceled, expired or exhausted.
  * - `unknown_verification`: no such verification for this application.
+ * - `channel_unavailable`: no provider of this service can send that way.
  * - `idempotency_mismatch`: the Idempotency-Key was used before with another request.
  */
 export type VerificationRefusal =
@@ -31,6 +32,7 @@ export type VerificationRefusal =
   | 'too_late_to_send'
   | 'verification_ended'
   | 'unknown_verification'
+  | 'channel_unavailable'
   | 'idempotency_mismatch'
 
 /**

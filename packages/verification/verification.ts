@@ -3,6 +3,7 @@
  * it. Every state machine of the service is drawn in docs/states.md with these words.
  */
 import { randomUUID } from 'node:crypto'
+import type { Outcome } from './outcome.ts'
 
 declare const idBrand: unique symbol
 export type VerificationId = string & { readonly [idBrand]: true }
@@ -38,7 +39,7 @@ export function parsePurpose(text: string): Purpose | undefined {
   return name.test(text) ? (text as Purpose) : undefined
 }
 
-export const CHANNELS = ['sms'] as const
+export const CHANNELS = ['sms', 'call'] as const
 export type Channel = (typeof CHANNELS)[number]
 
 export type VerificationStatus = 'pending' | 'approved' | 'canceled' | 'expired' | 'exhausted'
@@ -58,6 +59,21 @@ export type SendState =
   | 'suppressed'
   | 'unknown'
 
+/**
+ * One try of ours at a send. `submitting` is in hand. Only the first, the last ones and those that may have left are
+ * kept; `provider` and `from` are absent where nobody was asked.
+ */
+export type AttemptView = {
+  number: number
+  outcome: Outcome['kind'] | 'submitting'
+  provider?: string
+  from?: string
+  reason?: string
+  startedAtMs: number
+  endedAtMs?: number
+  messageId?: string
+}
+
 /** One order to deliver the code, as the ledger has it. Times are Redis's, in milliseconds since 1970. */
 export type SendView = {
   number: number
@@ -65,6 +81,7 @@ export type SendView = {
   queuedAtMs: number
   updatedAtMs: number
   attempts: number
+  timeline: AttemptView[]
   possibleDuplicate: boolean
   reason?: string
   messageId?: string

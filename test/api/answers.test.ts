@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { StoreFault } from '#store/script.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { freshDestination } from '#test/fixtures/store.ts'
+import type { Outcome } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Api, apiOn, FORM_APPLICATION, failingApi, jsonOf, WITH_KEYS } from './api.ts'
+import { signedForm } from './callbacks.ts'
 import { complaintsAbout, operations } from './document.ts'
 
 const connection = useRedis()
@@ -26,6 +28,24 @@ const guideNumber = () => ({ number: freshDestination() })
 async function started(policy: Partial<Policy> = {}) {
   const one = api(policy)
   return { ...one, ...(await one.start()) }
+}
+
+/** One whose send was tried three times: busy, unknown, accepted. */
+async function attempted() {
+  const one = await started({ receiptWaitMs: 0 })
+  const send = one.enqueued[0]
+  if (!send) throw new Error('nothing was enqueued')
+  const outcomes: Outcome[] = [
+    { kind: 'busy', reason: 'key_unknown' },
+    { kind: 'unknown', reason: 'timeout', provider: 'signalwire-relay' },
+    { kind: 'accepted', messageId: 'm-1', provider: 'signalwire-rest' },
+  ]
+  for (const [index, outcome] of outcomes.entries()) {
+    const token = `t${index}`
+    await one.store.deliveries.claim(send, token)
+    await one.store.deliveries.record(send, { token, outcome, waitMs: 0, from: '+12025550199' })
+  }
+  return one
 }
 
 async function guided(one: Api = api()) {
@@ -62,6 +82,12 @@ const rows: Row[] = [
     200,
     JSON_BODY,
     async () => started().then(({ get, id }) => get(`${START}/${id}`)),
+  ],
+  [
+    'get /v1/verifications/{id}',
+    200,
+    JSON_BODY,
+    async () => attempted().then(({ get, id }) => get(`${START}/${id}`)),
   ],
   ['get /v1/verifications/{id}', 404, PROBLEM, () => api().get(`${START}/x`)],
   [
@@ -169,6 +195,16 @@ const rows: Row[] = [
   ['get /request-auth', 200, 'text/plain', () => api().get('/request-auth?number=12025550143')],
   ['get /request-auth', 400, 'text/plain', () => api().get('/request-auth')],
   ['get /validate-auth', 200, 'text/plain', () => api().get('/validate-auth?number=1&auth_code=012345')],
+  [
+    'post /callbacks/signalwire',
+    204,
+    '',
+    () => {
+      const { path, body, headers } = signedForm('', { MessageSid: 'm', MessageStatus: 'sent' })
+      return api().postText(path, body, headers)
+    },
+  ],
+  ['post /callbacks/signalwire', 403, PROBLEM, () => api().post('/callbacks/signalwire', {})],
   ['get /livez', 200, JSON_BODY, () => api().get('/livez')],
   ['get /readyz', 200, JSON_BODY, () => api().get('/readyz')],
   ['get /readyz', 503, JSON_BODY, () => away().request('/readyz')],

@@ -11,6 +11,7 @@ import type { Readiness } from '#api/health.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
 import type { Code } from '#verification/code.ts'
+import type { Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Application, parseVerificationId, type SendReference } from '#verification/verification.ts'
 
@@ -37,6 +38,8 @@ const DEFAULTS: AppConfig = {
   country: 'US',
   trustedProxies: [],
   lists: { allowed: [], denied: [], tests: [] },
+  callbacks: { publicUrl: 'https://2fa.example.com', signingKey: 'signing key of the tests' },
+  channels: ['sms'],
 }
 
 export type Line = LogFields & { level: string; msg: string }
@@ -73,11 +76,13 @@ function keptLog(lines: Line[]): Log {
 export function apiOn(redis: Redis, { config, policy, readiness }: Options = {}) {
   const store = storeOn(redis, policy)
   const enqueued: SendReference[] = []
+  const receipts: Receipt[] = []
   const lines: Line[] = []
   const app = createApp({
     config: { ...DEFAULTS, ...config },
     verifications: store.verifications,
     enqueue: (send) => void enqueued.push(send),
+    takeReceipt: (receipt) => void receipts.push(receipt),
     readiness: readiness ?? (async () => undefined),
     log: keptLog(lines),
   })
@@ -116,7 +121,7 @@ export function apiOn(redis: Redis, { config, policy, readiness }: Options = {})
     return { to, id, code, wrong: wrongFor(code), answer, checks: `/v1/verifications/${id}/checks` }
   }
 
-  return { app, store, enqueued, lines, get, send, post, postText, postForm, codeOf, start }
+  return { app, store, enqueued, receipts, lines, get, send, post, postText, postForm, codeOf, start }
 }
 
 export type Api = ReturnType<typeof apiOn>
@@ -136,6 +141,7 @@ export function failingApi(fault: Error) {
     config: { ...DEFAULTS, pythonRoutes: true },
     verifications,
     enqueue: () => {},
+    takeReceipt: () => {},
     readiness: async () => 'redis_unreachable',
     log: keptLog([]),
   })

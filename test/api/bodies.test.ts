@@ -54,7 +54,7 @@ describe.each([
   ['locale', START, STRING],
   ['purpose', START, STRING],
   ['client_ip', START, STRING],
-  ['channel', START, 'must be sms'],
+  ['channel', START, 'must be sms or call'],
   ['to', CHECK, STRING],
   ['code', CHECK, STRING],
 ])('the field %s of %s', (field, path, sentence) => {
@@ -105,7 +105,7 @@ describe('by name, all at once', () => {
       [
         { field: 'to', problem: STRING },
         { field: 'country', problem: 'must be a two-letter country code such as US' },
-        { field: 'channel', problem: 'must be sms' },
+        { field: 'channel', problem: 'must be sms or call' },
         { field: 'locale', problem: 'must be a language tag such as en or fr-CA' },
         { field: 'purpose', problem: 'must be 1 to 32 characters a-z 0-9 - _' },
         { field: 'client_ip', problem: 'must be an IP address' },

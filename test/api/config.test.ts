@@ -216,3 +216,39 @@ describe('the regions codes are sent to', () => {
     expect(config.country).toBe(country)
   })
 })
+
+describe('callbacks', () => {
+  it('are taken where an address of ours and a signing key are set', () => {
+    const env = { PUBLIC_URL: 'https://2fa.example.com/', SIGNALWIRE_SIGNING_KEY: 'key' }
+    expect(readConfig(env)).toMatchObject({
+      config: { callbacks: { publicUrl: 'https://2fa.example.com', signingKey: 'key' } },
+      problems: [],
+    })
+    expect(readConfig({ SIGNALWIRE_SIGNING_KEY: 'key' }).config.callbacks).toBeUndefined()
+  })
+
+  it('need the key that checks them', () => {
+    expect(namesOf(readConfig({ PUBLIC_URL: 'https://2fa.example.com' }).problems)).toEqual([
+      'SIGNALWIRE_SIGNING_KEY',
+    ])
+  })
+
+  it.each([
+    'http://2fa.example.com',
+    'https://2fa.example.com?a=b',
+    'https://u@2fa.example.com',
+    '2fa.example.com',
+  ])('do not come to %s in production', (url) => {
+    const env = { ...PRODUCTION, PUBLIC_URL: url, SIGNALWIRE_SIGNING_KEY: 'key' }
+    expect(namesOf(readConfig(env).problems)).toEqual(['PUBLIC_URL'])
+  })
+})
+
+it.each([
+  [{}, ['sms']],
+  [{ PROVIDERS: 'relay' }, ['sms']],
+  [{ PROVIDERS: 'rest' }, ['sms', 'call']],
+  [{ PROVIDERS: 'relay,rest' }, ['sms', 'call']],
+])('with %j codes go by %j', (env, channels) => {
+  expect(readConfig(env).config.channels).toEqual(channels)
+})

@@ -105,6 +105,7 @@ describe('a verification read', () => {
           queued_at: answer.created_at,
           updated_at: answer.created_at,
           attempts: 0,
+          timeline: [],
           possible_duplicate: false,
         },
       ],
@@ -181,5 +182,58 @@ describe.each([
     const headers = { 'Content-Type': 'application/json' }
     const response = await api.app.request(`${START}/${id}${path}`, { method, headers, ...body })
     await expectProblem(response, 404, 'unknown_verification')
+  })
+})
+
+describe('a call', () => {
+  const calling = () =>
+    apiOn(connection.redis, { config: { channels: ['sms', 'call'], regions: new Set(['US', 'GB']) } })
+  const LANDLINE = '+442079460000'
+
+  it('is refused where no provider can call', async () => {
+    const api = apiOn(connection.redis)
+    await expectProblem(
+      await api.post(START, { to: freshDestination(), channel: 'call' }),
+      422,
+      'channel_unavailable',
+    )
+    expect(api.enqueued).toEqual([])
+    expect(await connection.redis.keys(`${api.store.prefix}:*`)).toEqual([])
+  })
+
+  it('is taken where one can, and says so', async () => {
+    const api = calling()
+    const answer = await jsonOf(await api.post(START, { to: freshDestination(), channel: 'call' }), 202)
+    expect(answer).toMatchObject({ channel: 'call', delivery: { status: 'queued' } })
+    expect(await jsonOf(await api.get(`${START}/${answer.id}`), 200)).toMatchObject({ channel: 'call' })
+  })
+
+  it('reaches a landline, which no SMS does, and is checked by its number', async () => {
+    const api = calling()
+    await expectProblem(await api.post(START, { to: LANDLINE }), 422, 'landline_number')
+    const { id } = await jsonOf(await api.post(START, { to: LANDLINE, channel: 'call' }), 202)
+    const code = await api.codeOf(String(id))
+    expect(await jsonOf(await api.post('/v1/checks', { to: LANDLINE, code }), 200)).toMatchObject({
+      result: 'approved',
+    })
+  })
+
+  it('reaches no premium number', async () => {
+    await expectProblem(
+      await calling().post(START, { to: '+19002345678', channel: 'call' }),
+      422,
+      'premium_number',
+    )
+  })
+
+  it('is no way to send a pending code by another channel than it began with', async () => {
+    const api = apiOn(connection.redis, {
+      config: { channels: ['sms', 'call'] },
+      policy: { resendWaitsMs: [0, 0, 0] },
+    })
+    const { to } = await api.start()
+    expect(await jsonOf(await api.post(START, { to, channel: 'call' }), 202)).toMatchObject({
+      channel: 'sms',
+    })
   })
 })

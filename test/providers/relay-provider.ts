@@ -1,6 +1,6 @@
 /** Opens the relay provider against a scripted relay for one test, and ends both with it. */
 import { onTestFinished, vi } from 'vitest'
-import type { Message, Provider, ProviderStatus } from '#providers/provider.ts'
+import type { Provider, ProviderStatus, TextMessage } from '#providers/provider.ts'
 import { createSignalWireRelay, type SignalWireRelayOptions } from '#providers/signalwire-relay.ts'
 import { type Script, type ScriptedRelay, startScriptedRelay } from '#test/fixtures/scripted-relay.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
@@ -14,7 +14,7 @@ export async function openRelay(script: Partial<Script> = {}): Promise<ScriptedR
 
 type OpenProvider = {
   provider: Provider
-  send(message?: Partial<Message>, signal?: AbortSignal): Promise<Outcome>
+  send(message?: Partial<TextMessage>, signal?: AbortSignal): Promise<Outcome>
   receipts: Receipt[]
   statuses: ProviderStatus[]
   /** Waits until the provider shows that status now. */

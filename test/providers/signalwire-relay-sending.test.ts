@@ -62,7 +62,7 @@ describe('an answer of SignalWire is told in our words', () => {
       { kind: 'rejected', reason: 'refused_by_provider' },
     ],
     ['401', (r: Request) => r.reply({ code: '401' }), { kind: 'busy', reason: 'credentials_refused' }],
-    ['402', (r: Request) => r.reply({ code: '402' }), { kind: 'busy', reason: 'provider_fault' }],
+    ['402', (r: Request) => r.reply({ code: '402' }), { kind: 'busy', reason: 'account_blocked' }],
     ['429', (r: Request) => r.reply({ code: '429' }), { kind: 'busy', reason: 'rate_limited' }],
     ['503', (r: Request) => r.reply({ code: '503' }), { kind: 'busy', reason: 'provider_fault' }],
     [
@@ -178,4 +178,15 @@ test('close ends what is in flight as unknown, closes the socket, and can be cal
   expect(statuses).toEqual(['ready', 'closed'])
   await eventually(() => relay.openSockets() === 0, 'the socket is closed')
   expect(relay.sends()).toHaveLength(1)
+})
+
+test('a call is none of its business', async () => {
+  const relay = await openRelay()
+  const { provider, reaches } = openProvider(relay)
+  await reaches('ready')
+  const { body: _, ...addressed } = MESSAGE
+  const call = { ...addressed, channel: 'call', speech: { language: 'en-US', parts: [] } } as const
+  const outcome = await provider.send(call, new AbortController().signal)
+  expect(outcome).toEqual({ kind: 'busy', reason: 'misconfigured' })
+  expect(relay.sends()).toEqual([])
 })

@@ -3,12 +3,12 @@ import { ORDINARY, SCENARIOS, scenarioFor } from '#sandbox/scenarios.ts'
 import { connectSdk, openSocket, order, phone, startSandbox } from './clients.ts'
 
 describe('the table of destinations', () => {
-  it('names every ending from 0100 to 0113 once, in order', () => {
-    const endings = Array.from({ length: 14 }, (_, index) => `01${String(index).padStart(2, '0')}`)
+  it('names every ending from 0100 to 0116 once, in order', () => {
+    const endings = Array.from({ length: 17 }, (_, index) => `01${String(index).padStart(2, '0')}`)
     expect(SCENARIOS.map(({ ending }) => ending)).toEqual(endings)
   })
 
-  it.each(['+12025550114', '+12025550199', '+447700900123', '+33612345678', ''])(
+  it.each(['+12025550117', '+12025550199', '+447700900123', '+33612345678', ''])(
     'treats %j as ordinary',
     (to) => {
       expect(scenarioFor(to)).toBe(ORDINARY)

@@ -79,3 +79,19 @@ it.each([
 ])('our own number %j is of %s', (text, expected) => {
   expect(regionOf(text)).toBe(expected)
 })
+
+describe('for a call', () => {
+  const forCall = (text: string, region: string) => {
+    const parsed = parseDestination(text, { regions: new Set([region]), channel: 'call' })
+    return parsed.kind === 'refused' ? parsed.refusal : parsed.destination
+  }
+  it.each([
+    ['+442079460000', 'GB', '+442079460000'],
+    ['+12025550143', 'US', '+12025550143'],
+    ['+19002345678', 'US', 'premium_number'],
+    ['+18002345678', 'US', 'toll_free_number'],
+    ['+442079460000', 'US', 'region_not_allowed'],
+  ])('%s in %s is %s', (text, region, expected) => {
+    expect(forCall(text, region)).toBe(expected)
+  })
+})

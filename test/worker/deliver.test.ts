@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Message, Provider } from '#providers/provider.ts'
 import type { LogFields } from '#runtime/log.ts'
 import { StoreFault } from '#store/script.ts'
+import type { StartRequest } from '#store/verifications.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
 import type { Outcome } from '#verification/outcome.ts'
@@ -11,16 +12,26 @@ import { createDeliver } from '#worker/deliver.ts'
 const connection = useRedis()
 const signal = new AbortController().signal
 
+const textOf = (message?: Message) => (message?.channel === 'sms' ? message.body : undefined)
+
 type Reply = Outcome | ((message: Message) => Promise<Outcome>)
 
-async function worker(replies: Reply[], overrides = {}) {
+/** @param find what the provider's own log says, where it has one */
+async function worker(
+  replies: Reply[],
+  overrides = {},
+  find?: Provider['find'],
+  request: Partial<StartRequest> = {},
+) {
   const store = storeOn(connection.redis, overrides)
   const sent: Message[] = []
   const lines: LogFields[] = []
   const provider: Provider = {
     name: 'fake',
+    channels: ['sms', 'call'],
     status: () => 'ready',
     close: async () => {},
+    ...(find && { find }),
     async send(message) {
       sent.push(message)
       const reply = replies.shift() ?? { kind: 'accepted', messageId: `m${sent.length}` }
@@ -37,7 +48,7 @@ async function worker(replies: Reply[], overrides = {}) {
     random: () => 0,
   })
   const destination = freshDestination()
-  const { id } = await store.start(destination)
+  const { id } = await store.start(destination, request)
   const send = { application: APPLICATION, verification: id, send: 1 }
   return { ...store, id, destination, send, sent, lines, deliver: () => deliver(send, signal) }
 }
@@ -53,6 +64,8 @@ describe('an attempt', () => {
         to: w.destination,
         body: `${code} is your Example code. It is valid for 5 minutes. Do not share it.`,
         reference: `shop/${w.id}/1`,
+        channel: 'sms',
+        validForMs: expect.closeTo(240_000, -3),
       },
     ])
   })
@@ -129,7 +142,7 @@ describe('an attempt', () => {
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'unknown' })
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'unknown' })
     expect(w.sent).toHaveLength(2)
-    expect(w.sent[0]?.body).toBe(w.sent[1]?.body)
+    expect(w.sent[0]).toMatchObject({ body: textOf(w.sent[1]) })
   })
 
   it('whose record Redis does not take at first is recorded when it does', async () => {
@@ -186,4 +199,82 @@ describe('an attempt', () => {
     expect(w.sent).toHaveLength(1)
     expect(await w.hash(w.id)).toMatchObject({ '1:submitted': '1', '1:attempts': '1' })
   })
+})
+
+describe('before a second message', () => {
+  const lost: Outcome = { kind: 'unknown', reason: 'connection_lost' }
+  const found = { kind: 'found', messageId: 'm-earlier' } as const
+  const viewOf = async (w: Awaited<ReturnType<typeof worker>>) =>
+    (await w.verifications.read(APPLICATION, w.id))?.sends[0]
+
+  it('the first is found in the provider’s log: accepted, and nothing is sent', async () => {
+    const asked: { message: Message; sinceMs: number }[] = []
+    const w = await worker([lost], { receiptWaitMs: 0 }, async (message, sinceMs) => {
+      asked.push({ message, sinceMs })
+      return found
+    })
+    const before = Date.now()
+    await w.deliver()
+    expect(asked).toEqual([])
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(1)
+    expect(asked.map(({ message }) => message)).toMatchObject([
+      { to: w.destination, body: textOf(w.sent[0]) },
+    ])
+    expect(Math.abs((asked[0]?.sinceMs ?? 0) - before)).toBeLessThan(1_000)
+    expect(await viewOf(w)).toMatchObject({
+      state: 'accepted',
+      messageId: 'm-earlier',
+      possibleDuplicate: false,
+      timeline: [
+        { outcome: 'unknown', reason: 'connection_lost' },
+        { outcome: 'found', messageId: 'm-earlier' },
+      ],
+    })
+    expect(w.lines.at(-1)).toMatchObject({ attempt: 2, outcome: 'found' })
+    expect(await w.deliveries.findMessage('m-earlier')).toBe(`shop/${w.id}/1`)
+  })
+
+  it.each(['absent', 'unknowable'] as const)('a log that says %s lets it go', async (findings) => {
+    const w = await worker([lost], { receiptWaitMs: 0 }, async () => findings)
+    await w.deliver()
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(2)
+    expect(await viewOf(w)).toMatchObject({ possibleDuplicate: true })
+    expect(w.lines).toContainEqual(expect.objectContaining({ attempt: 2, result: findings }))
+  })
+
+  it('that was known not to be sent no log is asked', async () => {
+    let asked = 0
+    const w = await worker([{ kind: 'busy', reason: 'not_connected', retryAfterMs: 0 }], {}, async () => {
+      asked += 1
+      return found
+    })
+    await w.deliver()
+    await expect.poll(() => w.deliver(), { timeout: 3_000 }).toMatchObject({ kind: 'closed' })
+    expect(asked).toBe(0)
+    expect(w.sent).toHaveLength(2)
+  })
+
+  it('a log that takes too long gives the attempt back, unsent', async () => {
+    const w = await worker([lost], { receiptWaitMs: 0, leaseMs: 300 }, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 120))
+      return 'absent'
+    })
+    await w.deliver()
+    expect(await w.deliver()).toMatchObject({ kind: 'again' })
+    expect(w.sent).toHaveLength(1)
+    expect(await viewOf(w)).toMatchObject({ state: 'unknown', possibleDuplicate: false })
+  })
+})
+
+it('a call is handed over as what it says, in the language that was asked for', async () => {
+  const w = await worker([], {}, undefined, { channel: 'call', locale: 'de' })
+  const code = await w.codeFor(w.id)
+  await w.deliver()
+  const [message] = w.sent
+  expect(message).toMatchObject({ channel: 'call', to: w.destination, speech: { language: 'de-DE' } })
+  expect(JSON.stringify(message)).toContain([...code].map((digit) => `${digit}.`).join(' '))
+  expect(message).not.toHaveProperty('body')
+  expect(JSON.stringify(w.lines)).not.toMatch(/\d\. \d/)
 })

@@ -1,10 +1,10 @@
 /** Receipts on their way into the ledger: by reference, by message id, too early, and while Redis is away. */
 import { describe, expect, it, vi } from 'vitest'
+import { createReceipts } from '#receipts/receipts.ts'
 import { StoreFault } from '#store/script.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
 import { formatReference } from '#verification/verification.ts'
-import { createReceipts } from '#worker/receipts.ts'
 
 const connection = useRedis()
 

@@ -3,7 +3,6 @@
  * by the provider's id alone; it may come before we have written that id down, so one that finds no send is offered
  * again a few times.
  */
-import type { ReceiptListener } from '#providers/provider.ts'
 import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
 import type { Deliveries } from '#store/deliveries.ts'
@@ -14,7 +13,7 @@ const OFFERED_AGAIN_AFTER_MS = [200, 1_000, 5_000, 15_000]
 /** Receipts waiting to be offered again; beyond it the newest is dropped and the send stays `accepted`. */
 const WAITING_MAX = 10_000
 
-export type Receipts = { take: ReceiptListener; settled(): Promise<void>; stop(): void }
+export type Receipts = { take(receipt: Receipt): void; settled(): Promise<void>; stop(): void }
 
 export function createReceipts(deps: { deliveries: Deliveries; log: Log }): Receipts {
   const { deliveries, log } = deps

@@ -1,0 +1,36 @@
+/** Opens the providers that PROVIDERS names: one alone as it is, several behind a failover. */
+import { createFailover } from '#providers/failover.ts'
+import type { Provider, ProviderStatus, ReceiptListener } from '#providers/provider.ts'
+import { createSignalWireRelay } from '#providers/signalwire-relay.ts'
+import { createSignalWireRest } from '#providers/signalwire-rest.ts'
+import type { Log } from '#runtime/log.ts'
+import type { ProviderName } from '#runtime/settings.ts'
+import type { WorkerConfig } from './config.ts'
+
+export function openProvider(
+  config: Pick<WorkerConfig, 'providers' | 'signalwire' | 'restUrl' | 'publicUrl'>,
+  { onReceipt, log }: { onReceipt: ReceiptListener; log: Log },
+): Provider {
+  const { project, token } = config.signalwire
+  const say = (provider: string) => (status: ProviderStatus) =>
+    log.info({ provider, result: status }, 'provider')
+  const open: Record<ProviderName, () => Provider> = {
+    relay: () =>
+      createSignalWireRelay({ ...config.signalwire, onReceipt, onStatus: say('signalwire-relay') }),
+    rest: () =>
+      createSignalWireRest({
+        project,
+        token,
+        baseUrl: config.restUrl,
+        callbackUrl: config.publicUrl === '' ? undefined : `${config.publicUrl}/callbacks/signalwire`,
+        onStatus: say('signalwire-rest'),
+      }),
+  }
+  const providers = config.providers.map((name) => open[name]())
+  const [only] = providers
+  if (only && providers.length === 1) return only
+  return createFailover({
+    providers,
+    onBreaker: (provider, state) => log.warn({ provider, result: `breaker_${state}` }, 'provider'),
+  })
+}

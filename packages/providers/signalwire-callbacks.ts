@@ -1,0 +1,87 @@
+/**
+ * Reads a status callback of SignalWire's REST: whether SignalWire signed it, and which news it brings. Forms come from
+ * the Compatibility API, JSON from the newer ones; each signs in a way of its own.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Receipt } from '#verification/outcome.ts'
+import { newsOfCall } from './signalwire-calls.ts'
+import { fieldsOf, receiptOf } from './signalwire-replies.ts'
+
+/** As it came: `target` is path and query, `body` the bytes before anybody parsed them. */
+export type Callback = { target: string; contentType: string; signature: string; body: string }
+
+/** `nothing`: genuine, but no news of a message of ours. */
+export type CallbackRead = { kind: 'receipt'; receipt: Receipt } | { kind: 'nothing' } | { kind: 'forged' }
+
+/** What callers put on the callback's address to know the send again. */
+export const REFERENCE_PARAMETER = 'reference'
+
+/**
+ * @param publicUrl scheme, host and path under which SignalWire reaches us: what it signed, whatever proxies made of it
+ */
+export function createCallbackReader(options: { publicUrl: string; signingKey: string }) {
+  const origins = spellingsOf(options.publicUrl)
+
+  /** In constant time, and through all spellings whichever is right. */
+  function isSigned({ target, contentType, signature, body }: Callback): boolean {
+    const presented = Buffer.from(signature)
+    let signed = false
+    for (const origin of origins) {
+      const expected = Buffer.from(sign(`${origin}${target}`, contentType, body))
+      if (expected.length === presented.length && timingSafeEqual(expected, presented)) signed = true
+    }
+    return signed
+  }
+
+  function sign(url: string, contentType: string, body: string): string {
+    const mac = createHmac('sha1', options.signingKey).update(url)
+    if (!isForm(contentType)) return mac.update(body).digest('hex')
+    const pairs = [...new URLSearchParams(body)].sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
+    return mac.update(pairs.flat().join('')).digest('base64')
+  }
+
+  return (callback: Callback): CallbackRead => {
+    if (!isSigned(callback)) return { kind: 'forged' }
+    const reference = new URLSearchParams(callback.target.split('?')[1]).get(REFERENCE_PARAMETER)
+    const news = isForm(callback.contentType) ? newsOfForm(callback.body) : newsOfJson(callback.body)
+    const receipt = receiptOf({ ...news, tags: [reference] })
+    return receipt ? { kind: 'receipt', receipt } : { kind: 'nothing' }
+  }
+}
+
+/** With and without the scheme's own port: SignalWire signs either. */
+function spellingsOf(publicUrl: string): string[] {
+  const { protocol, port, host, pathname } = new URL(publicUrl)
+  const path = pathname.replace(/\/$/, '')
+  const own = protocol === 'https:' ? '443' : '80'
+  return [`${protocol}//${host}${path}`, ...(port === '' ? [`${protocol}//${host}:${own}${path}`] : [])]
+}
+
+const isForm = (contentType: string) => /^application\/x-www-form-urlencoded\b/i.test(contentType)
+
+/** Callbacks say `sending` where the rest of SignalWire says `initiated`. */
+function newsOfForm(body: string) {
+  const form = new URLSearchParams(body)
+  const state = form.get('MessageStatus')
+  const code = form.get('ErrorCode')
+  return {
+    id: form.get('MessageSid'),
+    state: state === 'sending' ? 'initiated' : state,
+    reason: code ? `error ${code}` : '',
+  }
+}
+
+function newsOfJson(body: string) {
+  const { id, status, error_message, error_code, params } = fieldsOf(parsed(body))
+  const { call_id, call_state, end_reason } = fieldsOf(params)
+  if (call_id !== undefined) return { id: call_id, ...newsOfCall(call_state, end_reason) }
+  return { id, state: status, reason: error_message ?? error_code }
+}
+
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,17 @@
+/** A signed status callback, as SignalWire would post it to the API of these tests. */
+import { createHmac } from 'node:crypto'
+
+export const PATH = '/callbacks/signalwire'
+const FORM = 'application/x-www-form-urlencoded'
+
+/** As SignalWire's Compatibility API posts it. */
+export function signedForm(query: string, fields: Record<string, string>) {
+  const sorted = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
+  const base = `https://2fa.example.com${PATH}${query}${sorted.flat().join('')}`
+  const signature = createHmac('sha1', 'signing key of the tests').update(base).digest('base64')
+  return {
+    path: `${PATH}${query}`,
+    body: new URLSearchParams(fields).toString(),
+    headers: { 'Content-Type': FORM, 'X-SignalWire-Signature': signature },
+  }
+}

@@ -1,0 +1,148 @@
+/** Calls over REST: what is asked for, what its answer comes to, and what each end of a call is told as. */
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { SpokenMessage } from '#providers/provider.ts'
+import { createCallbackReader } from '#providers/signalwire-callbacks.ts'
+import { newsOfCall } from '#providers/signalwire-calls.ts'
+import { createSignalWireRest } from '#providers/signalwire-rest.ts'
+import { type HttpRequest, startScriptedHttp } from '#test/fixtures/scripted-http.ts'
+import { codeOf } from '#test/fixtures/store.ts'
+import { receiveCallbacks } from '#test/sandbox/callback-receiver.ts'
+import { phone, startSandbox } from '#test/sandbox/clients.ts'
+import { speechOf } from '#verification/speech.ts'
+
+const NO_ABORT = new AbortController().signal
+const CALL: SpokenMessage = {
+  from: '+12025550199',
+  to: phone('0100'),
+  reference: 'shop/1/2',
+  validForMs: 240_000,
+  channel: 'call',
+  speech: speechOf({ code: codeOf('735194'), brand: 'Acme', locale: 'en' }),
+}
+
+function restAt(baseUrl: string, callbackUrl?: string) {
+  const provider = createSignalWireRest({
+    project: 'p',
+    token: 't',
+    baseUrl,
+    callbackUrl,
+    sendTimeoutMs: 300,
+  })
+  onTestFinished(() => provider.close())
+  return provider
+}
+
+test('a call is one request with the document in it: a machine hears nothing, a person the digits', async () => {
+  const server = await startScriptedHttp((request) => request.json(200, { id: 'c-1', status: 'queued' }))
+  const provider = restAt(server.url, 'https://example.com/callbacks/signalwire')
+  expect(await provider.send(CALL, NO_ABORT)).toEqual({ kind: 'accepted', messageId: 'c-1' })
+  expect(server.requests).toHaveLength(1)
+  const [request] = server.requests
+  expect(request).toMatchObject({ method: 'POST', url: '/api/calling/calls' })
+  const { command, params } = JSON.parse(request?.body ?? '')
+  expect(command).toBe('dial')
+  expect(params).toMatchObject({
+    from: CALL.from,
+    to: CALL.to,
+    timeout: 30,
+    status_url: 'https://example.com/callbacks/signalwire?reference=shop%2F1%2F2',
+    status_events: ['ended'],
+  })
+  const [detect, branch] = params.swml.sections.main
+  expect(detect).toEqual({ detect_machine: { detectors: 'amd' } })
+  expect(branch.switch.case).toEqual({ machine: [{ hangup: { reason: 'decline' } }] })
+  expect(branch.switch.default).toEqual([
+    {
+      play: {
+        urls: [
+          'say:Your Acme code is: 7. 3. 5. 1. 9. 4.',
+          'silence:1',
+          'say:Once more: 7. 3. 5. 1. 9. 4.',
+          'silence:3',
+          'say:Your Acme code is: 7. 3. 5. 1. 9. 4.',
+          'silence:1',
+          'say:Once more: 7. 3. 5. 1. 9. 4.',
+        ],
+        say_language: 'en-US',
+      },
+    },
+    { hangup: {} },
+  ])
+})
+
+describe('an answer to a call', () => {
+  const invalid = (code: string) => (request: HttpRequest) => request.json(422, { errors: [{ code }] })
+  test.each<[string, (request: HttpRequest) => void, object]>([
+    ['without an id', (r) => r.json(200, {}), { kind: 'unknown', reason: 'no_message_id' }],
+    [
+      'of a number that is none',
+      invalid('invalid_to_number'),
+      { kind: 'rejected', reason: 'refused_by_provider' },
+    ],
+    ['of our number', invalid('invalid_from_number'), { kind: 'rejected', reason: 'misconfigured' }],
+    ['without funds', invalid('insufficient_balance'), { kind: 'busy', reason: 'account_blocked' }],
+    ['of a code nobody knows', invalid('x'), { kind: 'rejected', reason: 'refused_by_provider' }],
+    [
+      'without scope',
+      (r) => r.json(401, { error: 'Unauthorized' }),
+      { kind: 'busy', reason: 'credentials_refused' },
+    ],
+    ['too fast', (r) => r.json(429, { error: 'x' }), { kind: 'busy', reason: 'rate_limited' }],
+    ['that is a fault', (r) => r.json(500, { error: 'x' }), { kind: 'unknown', reason: 'provider_fault' }],
+    ['that never comes', () => {}, { kind: 'unknown', reason: 'timeout' }],
+  ])('%s', async (_, onRequest, outcome) => {
+    const server = await startScriptedHttp(onRequest)
+    expect(await restAt(server.url).send(CALL, NO_ABORT)).toEqual(outcome)
+  })
+
+  test('that is unknown is looked for in no log: there is none of calls', async () => {
+    const server = await startScriptedHttp((request) => request.json(200, { messages: [] }))
+    expect(await restAt(server.url).find?.(CALL, 0, NO_ABORT)).toBe('unknowable')
+    expect(server.requests).toEqual([])
+  })
+})
+
+describe('the end of a call', () => {
+  test.each([
+    ['hangup', { state: 'delivered' }],
+    ['busy', { state: 'undelivered', reason: 'busy' }],
+    ['noAnswer', { state: 'undelivered', reason: 'no answer' }],
+    ['no_answer', { state: 'undelivered', reason: 'no answer' }],
+    ['decline', { state: 'undelivered', reason: 'declined, or a machine' }],
+    ['error', { state: 'failed', reason: 'call ended: error' }],
+    [undefined, { state: 'failed', reason: 'call ended: undefined' }],
+  ])('%s is %j', (endReason, news) => {
+    expect(newsOfCall('ended', endReason)).toEqual(news)
+  })
+
+  test.each(['created', 'ringing', 'answered', undefined])('is not %s', (state) => {
+    expect(newsOfCall(state, 'hangup')).toEqual({})
+  })
+})
+
+describe('the sandbox', () => {
+  test.each([
+    ['0100', { state: 'delivered' }],
+    ['0114', { state: 'undelivered', reason: 'busy' }],
+    ['0115', { state: 'undelivered', reason: 'no answer' }],
+    ['0116', { state: 'undelivered', reason: 'declined, or a machine' }],
+  ])('calls %s, shows what was said, and tells %j by a signed callback', async (ending, receipt) => {
+    const { sandbox, url } = await startSandbox()
+    const receiver = await receiveCallbacks()
+    const publicUrl = new URL(receiver.url).origin
+    const provider = restAt(url, `${publicUrl}/callbacks/signalwire`)
+    const to = phone(ending)
+    expect(await provider.send({ ...CALL, to }, NO_ABORT)).toMatchObject({ kind: 'accepted' })
+    expect(sandbox.messages(to)).toMatchObject([
+      { channel: 'call', body: expect.stringContaining('7. 3. 5. 1. 9. 4.') },
+    ])
+    await vi.waitFor(() => expect(receiver.posts).toHaveLength(1))
+    const [post] = receiver.posts
+    const read = createCallbackReader({ publicUrl, signingKey: 'sandbox' })
+    const { path = '', type = '', signature = '', body = '' } = post ?? {}
+    expect(read({ target: path, contentType: type, signature, body })).toEqual({
+      kind: 'receipt',
+      receipt: { messageId: sandbox.messages(to)[0]?.id, reference: CALL.reference, ...receipt },
+    })
+  })
+})
