@@ -1,17 +1,14 @@
 /** The API's configuration: the environment read once, or the list of everything wrong with it. */
 import { isIP } from 'node:net'
+import { anyText, createReader, type Environment, integer, type Kind, listOf, toggle } from '#runtime/env.ts'
 import {
-  anyText,
-  createReader,
-  type Environment,
-  integer,
-  type Kind,
-  listOf,
-  type Reader,
-  toggle,
-} from '#runtime/env.ts'
-import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
-import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
+  readRegions,
+  readSettings,
+  requireInProduction,
+  type Settings,
+  senderNumber,
+} from '#runtime/settings.ts'
+import type { Region } from '#verification/destination.ts'
 import { type Application, parseApplication } from '#verification/verification.ts'
 
 export type ApiKey = { application: Application; key: string }
@@ -46,11 +43,6 @@ const apiKey: Kind<ApiKey> = {
   },
 }
 
-const region: Kind<Region> = {
-  expected: 'a two-letter country code such as US (ISO 3166-1)',
-  parse: parseRegion,
-}
-
 const proxy: Kind<string> = {
   expected: 'an IP address or CIDR range such as 10.0.0.0/8',
   parse(text) {
@@ -60,10 +52,6 @@ const proxy: Kind<string> = {
     return rest.length === 0 && longest > 0 && valid ? text : undefined
   },
 }
-
-/** US and CA share numbers, prices and rules: a number of one sends to both. */
-const SHARED_REGIONS: Partial<Record<Region, readonly Region[]>> = { US: ['US', 'CA'], CA: ['CA', 'US'] }
-const DEFAULT_COUNTRY: Region = 'US'
 
 export function readConfig(env: Environment): { config: ApiConfig; problems: readonly string[] } {
   const reader = createReader(env)
@@ -78,17 +66,10 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     publicForm: reader.value('PUBLIC_FORM', toggle, !reader.production),
     pythonRoutes: reader.value('GUIDE_PYTHON_ROUTES', toggle, false),
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
-    ...readRegions(reader),
+    ...readRegions(reader, reader.value('SIGNALWIRE_NUMBER', senderNumber, '')),
   }
   if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {
     reader.problem('API_KEYS', 'the same key stands there twice')
   }
   return { config, problems: reader.problems }
-}
-
-function readRegions(reader: Reader): Pick<ApiConfig, 'regions' | 'country'> {
-  const sender = reader.value('SIGNALWIRE_NUMBER', senderNumber, '')
-  const country = regionOf(sender) ?? DEFAULT_COUNTRY
-  const regions = reader.value('ALLOWED_REGIONS', listOf(region), [...(SHARED_REGIONS[country] ?? [country])])
-  return { regions: new Set(regions), country }
 }

@@ -1,7 +1,15 @@
 /** The worker's configuration: the environment read once, or the list of everything wrong with it. */
 import { anyText, createReader, type Environment, integer, type Kind, url } from '#runtime/env.ts'
-import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
+import {
+  readRegions,
+  readSettings,
+  requireInProduction,
+  type Settings,
+  senderNumber,
+} from '#runtime/settings.ts'
+import type { Region } from '#verification/destination.ts'
 import { BRAND_LONGEST, isBrand } from '#verification/message.ts'
+import { CONTACT_LONGEST, isContact } from '#verification/reply.ts'
 
 export type SignalWire = {
   project: string
@@ -16,6 +24,10 @@ export type WorkerConfig = Settings & {
   port: number
   concurrency: number
   brand: string
+  /** Where a person gets help, for the answer to HELP; '' for nowhere. */
+  contact: string
+  /** The regions in which a person who writes to us is answered: where codes are sent to. */
+  regions: ReadonlySet<Region>
   /** The number messages come from. */
   sender: string
   signalwire: SignalWire
@@ -25,6 +37,11 @@ export type WorkerConfig = Settings & {
 const brand: Kind<string> = {
   expected: `1 to ${BRAND_LONGEST} plain characters (GSM 03.38 without the ones that cost two)`,
   parse: (text) => (isBrand(text) ? text : undefined),
+}
+
+const contact: Kind<string> = {
+  expected: `an address or a number of 1 to ${CONTACT_LONGEST} plain characters (as BRAND_NAME)`,
+  parse: (text) => (isContact(text) ? text : undefined),
 }
 
 const context: Kind<string> = {
@@ -42,6 +59,7 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
   if (reader.production) {
     requireInProduction(reader, ['SIGNALWIRE_PROJECT', 'SIGNALWIRE_TOKEN', 'SIGNALWIRE_NUMBER'])
   }
+  const sender = reader.value('SIGNALWIRE_NUMBER', senderNumber, SANDBOX_SENDER)
   const config: WorkerConfig = {
     ...settings,
     production: reader.production,
@@ -49,7 +67,9 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
     port: reader.value('WORKER_PORT', integer(0, 65_535), 3002),
     concurrency: reader.value('WORKER_CONCURRENCY', integer(1, 1_000), 50),
     brand: reader.value('BRAND_NAME', brand, 'verification'),
-    sender: reader.value('SIGNALWIRE_NUMBER', senderNumber, SANDBOX_SENDER),
+    contact: reader.value('SUPPORT_CONTACT', contact, ''),
+    regions: readRegions(reader, sender).regions,
+    sender,
     signalwire: readSignalWire(reader),
   }
   return { config, problems: reader.problems }

@@ -22,6 +22,7 @@ export type LogFields = {
   receipt?: string | undefined
   refusal?: string | undefined
   destination?: string | undefined
+  keyword?: string | undefined
   result?: string | undefined
   count?: number | undefined
   port?: number | undefined

@@ -3,6 +3,7 @@
  * or another policy than the API would open nothing and decide otherwise.
  */
 import { createHash } from 'node:crypto'
+import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
 import type { MasterKey } from '#verification/vault.ts'
 import { integer, type Kind, listOf, oneOf, type Reader, url } from './env.ts'
@@ -85,6 +86,25 @@ function refusePublicKey(reader: Reader, name: string): void {
 export const senderNumber: Kind<string> = {
   expected: 'an E.164 number such as +12025550199, or a short code of 5 or 6 digits',
   parse: (text) => (/^(\+[1-9][0-9]{6,14}|[0-9]{5,6})$/.test(text) ? text : undefined),
+}
+
+const region: Kind<Region> = {
+  expected: 'a two-letter country code such as US (ISO 3166-1)',
+  parse: parseRegion,
+}
+
+/** US and CA share numbers, prices and rules: a number of one sends to both. */
+const SHARED_REGIONS: Partial<Record<Region, readonly Region[]>> = { US: ['US', 'CA'], CA: ['CA', 'US'] }
+const DEFAULT_COUNTRY: Region = 'US'
+
+/** Where codes are sent to, and how a number without `+` is read where the caller names no country. */
+export function readRegions(
+  reader: Reader,
+  sender: string,
+): { regions: ReadonlySet<Region>; country: Region } {
+  const country = regionOf(sender) ?? DEFAULT_COUNTRY
+  const regions = reader.value('ALLOWED_REGIONS', listOf(region), [...(SHARED_REGIONS[country] ?? [country])])
+  return { regions: new Set(regions), country }
 }
 
 export function requireInProduction(reader: Reader, names: readonly string[]): void {

@@ -61,7 +61,8 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
   return {
     /** @param token new for each claim; what is recorded later counts only while it still holds */
     async claim(send: SendReference, token: string): Promise<Claim> {
-      const reply = await scripts.claim(redis, keysOf(send), [send.verification, send.send, token])
+      const args = [send.verification, send.send, token, keys.suppressions()]
+      const reply = await scripts.claim(redis, keysOf(send), args)
       if (reply[0] === 'wait') return { kind: 'wait', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
       const owner = { application: send.application, id: send.verification }

@@ -12,9 +12,12 @@
  * | `P:{A}:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
  * | `P:applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `P:m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
+ * | `P:x:TAG` | hash: our number -> ms when this number told it to stop; kept when a number is erased | five years | heed |
+ * | `P:a:TAG:SENDER:KEYWORD` | string: which message of a number was answered by us | a day | heed |
  *
  * P is the prefix, A the application, TAG the keyed tag of a number (never the number).
  */
+import type { Keyword } from '#verification/keyword.ts'
 import type { Application, Purpose, VerificationId } from '#verification/verification.ts'
 
 export type Keys = ReturnType<typeof createKeys>
@@ -33,5 +36,9 @@ export function createKeys(prefix: string) {
     agenda: (application: Application) => `${of(application)}agenda`,
     applications: () => `${prefix}:applications`,
     message: (messageId: string) => `${prefix}:m:${messageId}`,
+    /** Start of every suppression key; a script that knows a number's tag puts it behind this. */
+    suppressions: () => `${prefix}:x:`,
+    suppression: (tag: string) => `${prefix}:x:${tag}`,
+    answer: (tag: string, sender: string, keyword: Keyword) => `${prefix}:a:${tag}:${sender}:${keyword}`,
   }
 }

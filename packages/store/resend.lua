@@ -4,6 +4,7 @@
 -- KEYS[2] sends        list: times of sends to the number
 -- KEYS[3] wrong checks list: times of wrong checks of the number
 -- KEYS[4] agenda       sorted set
+-- KEYS[5] suppression  hash: there when the number told one of ours to stop
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same)
 --
 -- Replies {'sent_again', ...} as start.lua, or {'refused', code, retry after ms (-1: never)}
@@ -14,7 +15,7 @@
 --@include ledger.lua
 --@include resending.lua
 
-local key, sends_key, wrong_key, agenda = unpack(KEYS)
+local key, sends_key, wrong_key, agenda, suppression = unpack(KEYS)
 local id, code_mac, sealed = unpack(ARGV)
 local now = now_ms()
 
@@ -22,6 +23,7 @@ if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification
 local pending = pending_verification(key, agenda, id, now)
 if not pending then return { 'refused', 'verification_ended', -1 } end
 
+if redis.call('EXISTS', suppression) == 1 then return { 'refused', 'recipient_opted_out', -1 } end
 local refusal = resend_refusal(pending, now)
 if refusal then return refusal end
 local retry_at = window_retry_at(wrong_key, policy.wrong_check_limits, now)

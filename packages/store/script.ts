@@ -43,6 +43,8 @@ function luaPolicy(policy: Policy): string {
     lease_ms: policy.leaseMs,
     sweep_after_ms: policy.sweepAfterMs,
     idempotency_ttl_ms: policy.idempotencyTtlMs,
+    suppression_ttl_ms: policy.suppressionTtlMs,
+    reply_wait_ms: policy.replyWaitMs,
   }
   const literal = (value: number | string | readonly number[]) =>
     typeof value === 'object' ? `{${value.join(',')}}` : JSON.stringify(value)

@@ -6,6 +6,7 @@
 -- KEYS[4] wrong checks list: times of wrong checks of the number
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
+-- KEYS[7] suppression  hash: there when the number told one of ours to stop
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC, sealed number and code, purpose, channel,
 --         locale, fingerprint of the request ('' without Idempotency-Key),
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code
@@ -23,7 +24,7 @@
 --@include ledger.lua
 --@include resending.lua
 
-local pointer, key, sends_key, wrong_key, agenda, idempotency = unpack(KEYS)
+local pointer, key, sends_key, wrong_key, agenda, idempotency, suppression = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed = unpack(ARGV)
 
@@ -41,6 +42,8 @@ if fingerprint ~= '' then
     return cjson.decode(string.sub(kept, #fingerprint + 1))
   end
 end
+
+if redis.call('EXISTS', suppression) == 1 then return { 'refused', 'recipient_opted_out', -1 } end
 
 local now = now_ms()
 

@@ -53,7 +53,13 @@ export type Checked = { kind: 'checked'; id: VerificationId; verdict: Verdict; c
 type Repeat = { key: string; fingerprint: string }
 
 /** What is needed of a verification before a script can be asked about it. */
-type Owner = CodeOwner & { sendsKey: string; wrongKey: string; key: string; agenda: string }
+type Owner = CodeOwner & {
+  sendsKey: string
+  wrongKey: string
+  key: string
+  agenda: string
+  suppression: string
+}
 
 /** Under RESEND_CODE=same. */
 const NO_NEW_CODE = ['', '', ''] as const
@@ -93,6 +99,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       sendsKey: keys.sends(application, destinationTag),
       wrongKey: keys.wrongChecks(application, destinationTag),
       agenda: keys.agenda(application),
+      suppression: keys.suppression(destinationTag),
     }
   }
 
@@ -161,6 +168,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         keys.wrongChecks(application, tag),
         keys.agenda(application),
         idempotencyName(application, 'start', idempotencyKey),
+        keys.suppression(tag),
       ],
       [
         keys.verifications(application),
@@ -209,7 +217,10 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
   }
 
   return {
-    /** Refuses with: resend_cooldown, sends_exhausted, send_limit, check_limit, idempotency_mismatch. */
+    /**
+     * Refuses with: recipient_opted_out, resend_cooldown, sends_exhausted, send_limit, check_limit,
+     * idempotency_mismatch.
+     */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
       const name = `${request.application} ${tag} ${request.purpose}`
@@ -236,7 +247,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       const [, mac, sealed] = policy.resendCode === 'new' ? await newCodeById(owner) : NO_NEW_CODE
       const reply = await scripts.resend(
         redis,
-        [owner.key, owner.sendsKey, owner.wrongKey, owner.agenda],
+        [owner.key, owner.sendsKey, owner.wrongKey, owner.agenda, owner.suppression],
         [owner.id, mac, sealed],
       )
       return decodeStarted(reply)

@@ -22,6 +22,7 @@ export type DestinationRefusal =
  * - `verification_ended`: approved, canceled, expired or exhausted.
  * - `unknown_verification`: no such verification for this application.
  * - `idempotency_mismatch`: the Idempotency-Key was used before with another request.
+ * - `recipient_opted_out`: the number has answered STOP to one of our numbers. Only its own START changes that.
  */
 export type VerificationRefusal =
   | 'resend_cooldown'
@@ -32,6 +33,7 @@ export type VerificationRefusal =
   | 'verification_ended'
   | 'unknown_verification'
   | 'idempotency_mismatch'
+  | 'recipient_opted_out'
 
 /** `retryAfterMs`: when trying again may help, in milliseconds from now; absent when waiting changes nothing. */
 export type Refused = {

@@ -55,6 +55,7 @@ export type SendState =
   | 'expired'
   | 'canceled'
   | 'superseded'
+  | 'suppressed'
   | 'unknown'
 
 /** One order to deliver the code, as the ledger has it. Times are Redis's, in milliseconds since 1970. */
@@ -101,6 +102,9 @@ export function parseReference(text: string): SendReference | undefined {
   if (!application || !verification || !/^[1-9][0-9]?$/.test(third)) return undefined
   return { application, verification, send: Number(third) }
 }
+
+/** What we put on an automatic answer in place of a send's reference: it belongs to no send. */
+export const REPLY_REFERENCE = 'reply'
 
 /** What a check came to. A wrong code is a verdict, not a refusal. */
 export type Verdict = 'approved' | 'wrong' | 'expired' | 'exhausted' | 'canceled' | 'already_used'
