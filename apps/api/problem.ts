@@ -42,6 +42,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   unsupported_number_type: [422, 'This kind of number cannot receive a code.'],
   region_not_allowed: [422, 'Codes are not sent to numbers of this country.'],
   channel_unavailable: [422, 'This service cannot send a code that way.'],
+  recipient_opted_out: [403, 'This number has answered STOP. It gets no codes until it sends START.'],
   unknown_verification: [404, 'There is no such verification.'],
   verification_ended: [409, 'This verification has ended. Start a new one.'],
   too_late_to_send: [409, 'The code has too little life left to be sent again. Start a new verification.'],

@@ -2,7 +2,7 @@
  * The inbox as one viewer follows it: first what is there, then the changes in batches. A flood of messages costs a few
  * events a second, and a viewer who does not read costs a bounded list.
  */
-import type { Inbox, Message } from './inbox.ts'
+import { type Inbox, type Message, phoneOf } from './inbox.ts'
 
 /** How many messages a page shows, and the most that one batch carries. */
 export const SHOWN_MAX = 100
@@ -12,8 +12,8 @@ const GATHER_MS = 50
 /** Oldest first, each message as it is now. `snapshot` is everything to show, `messages` only what changed. */
 export type Batch = { event: 'snapshot' | 'messages'; messages: Message[] }
 
-/** @param to only the messages to this number; undefined for all. `batches` ends after `end()`. */
-export function watchChanges(inbox: Inbox, to: string | undefined) {
+/** @param phone only what this phone got or wrote; undefined for all. `batches` ends after `end()`. */
+export function watchChanges(inbox: Inbox, phone: string | undefined) {
   const changed = new Set<Message>()
   let stale = true
   let ended = false
@@ -21,7 +21,7 @@ export function watchChanges(inbox: Inbox, to: string | undefined) {
 
   const endWatch = inbox.watch((message) => {
     if (message === undefined) stale = true
-    else if (to === undefined || message.to === to) keep(message)
+    else if (phone === undefined || phoneOf(message) === phone) keep(message)
     wake()
   })
 
@@ -41,7 +41,7 @@ export function watchChanges(inbox: Inbox, to: string | undefined) {
 
   function take(): Batch {
     const batch: Batch = stale
-      ? { event: 'snapshot', messages: inbox.list({ to, limit: SHOWN_MAX }).reverse() }
+      ? { event: 'snapshot', messages: inbox.list({ phone, answers: true, limit: SHOWN_MAX }).reverse() }
       : { event: 'messages', messages: [...changed].sort((a, b) => a.seq - b.seq) }
     changed.clear()
     stale = false

@@ -54,7 +54,7 @@ export function compatibilityApi(parts: RestParts): Hono<RestEnv> {
     api.get(`${ACCOUNT}/Messages${suffix}`, (c) => {
       const { To: to, From: from, PageSize = '50' } = c.req.query()
       const messages = parts.inbox
-        .list({ to })
+        .list({ phone: to })
         .filter((message) => message.channel === 'sms' && (from === undefined || message.from === from))
         .slice(0, Number(PageSize))
       return c.json({ messages: messages.map((message) => messageResource(message, c.get('project'))) })

@@ -37,6 +37,10 @@ export function strings(value: unknown): string[] {
 export const isNumber = (value: unknown): value is string =>
   typeof value === 'string' && /^\+\d{5,17}$/.test(value)
 
+/** A number that messages come from: as above, or a short code. */
+export const isSender = (value: unknown): value is string =>
+  typeof value === 'string' && /^\+?\d{5,17}$/.test(value)
+
 /** The longest text SignalWire takes, in characters. */
 export const BODY_MAX = 1_600
 
@@ -46,11 +50,10 @@ export function parseSend(params: Params): Draft | { wrong: string[] } {
   const body = params.body ?? ''
   const wrong: string[] = []
   if (!isNumber(to)) wrong.push('to_number')
-  if (typeof from !== 'string' || !/^\+?\d{5,17}$/.test(from)) wrong.push('from_number')
+  if (!isSender(from)) wrong.push('from_number')
   if (typeof body !== 'string' || body.length > BODY_MAX) wrong.push('body')
   else if (body === '' && strings(media).length === 0) wrong.push('body')
-  if (wrong.length > 0 || !isNumber(to) || typeof from !== 'string' || typeof body !== 'string')
-    return { wrong }
+  if (wrong.length > 0 || !isNumber(to) || !isSender(from) || typeof body !== 'string') return { wrong }
   return { to, from, body, channel: 'sms', context: contextOf(context), tags: strings(params.tags) }
 }
 
@@ -67,8 +70,24 @@ export const requestFrame = (method: string, params: object) =>
 
 /** @param project the project the message was sent under. */
 export function stateFrame(message: Message, step: Step, project: string): string {
+  return eventFrame('messaging.state', message, project, {
+    direction: 'outbound',
+    message_state: step.state,
+    ...(step.failure ? { reason: step.failure.reason } : {}),
+  })
+}
+
+/** @param project the project of whoever hears it. */
+export function receiveFrame(message: Message, project: string): string {
+  return eventFrame('messaging.receive', message, project, {
+    direction: 'inbound',
+    message_state: 'received',
+  })
+}
+
+function eventFrame(event_type: string, message: Message, project: string, news: object): string {
   return requestFrame('signalwire.event', {
-    event_type: 'messaging.state',
+    event_type,
     context: message.context,
     timestamp: Date.now() / 1_000,
     space_id: 'sandbox',
@@ -76,15 +95,13 @@ export function stateFrame(message: Message, step: Step, project: string): strin
     params: {
       message_id: message.id,
       context: message.context,
-      direction: 'outbound',
       tags: message.tags,
       from_number: message.from,
       to_number: message.to,
       body: message.body,
       media: [],
       segments: segmentsOf(message.body),
-      message_state: step.state,
-      ...(step.failure ? { reason: step.failure.reason } : {}),
+      ...news,
     },
   })
 }

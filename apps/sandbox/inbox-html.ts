@@ -7,10 +7,11 @@ import type { View } from './view.ts'
 
 const BLANK: View = {
   id: '',
+  direction: 'outbound',
   to: '',
-  toText: '',
-  from: '',
-  fromText: '',
+  phone: '',
+  phoneText: '',
+  otherText: '',
   body: '',
   code: '',
   channel: 'sms',
@@ -19,9 +20,9 @@ const BLANK: View = {
   at: '',
 }
 
-type Page = { messages: readonly View[]; to: string | undefined; latencyMs: number }
+type Page = { messages: readonly View[]; phone: string | undefined; latencyMs: number }
 
-export const inboxHtml = ({ messages, to, latencyMs }: Page) => html`<!doctype html>
+export const inboxHtml = ({ messages, phone, latencyMs }: Page) => html`<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
@@ -43,13 +44,14 @@ export const inboxHtml = ({ messages, to, latencyMs }: Page) => html`<!doctype h
     <div class="columns">
       <main>
         <div class="bar">
-          <h2>${to === undefined ? 'All phones' : html`Phone <span class="number">${to}</span>`}</h2>
+          <h2>${phone === undefined ? 'All phones' : html`Phone <span class="number">${phone}</span>`}</h2>
           <p class="live" id="live" data-live="off" role="status" hidden></p>
           <noscript><a class="button" href="">Reload</a></noscript>
-          ${to === undefined ? '' : html`<a class="button" href="/">All phones</a>`}
+          ${phone === undefined ? '' : html`<a class="button" href="/">All phones</a>`}
           <form method="post" action="/clear"><button class="button">Empty inbox</button></form>
         </div>
         <p class="jump"><a href="#destinations">Numbers that behave differently</a></p>
+        ${phone === undefined ? '' : answerHtml(phone)}
         <ol class="messages" id="messages" data-shown-max="${SHOWN_MAX}">${messages.map(messageHtml)}</ol>
         <p class="empty">
           <strong class="loud">Nothing has arrived yet.</strong>
@@ -86,10 +88,18 @@ export const inboxHtml = ({ messages, to, latencyMs }: Page) => html`<!doctype h
 </html>
 `
 
+const answerHtml = (phone: string) => html`
+<form class="answer" id="answer" method="post" action="/answer">
+  <label for="answer-body">Answer from this phone</label>
+  <input type="hidden" name="from" value="${phone}">
+  <input id="answer-body" name="body" required maxlength="1600" autocomplete="off" placeholder="STOP, START, HELP …">
+  <button class="button">Send</button>
+</form>`
+
 const messageHtml = (message: View) => html`
-<li class="message" data-id="${message.id}">
+<li class="message" data-id="${message.id}" data-direction="${message.direction}">
   <div class="line">
-    <a class="to number" href="/?to=${encodeURIComponent(message.to)}">${message.toText}</a>
+    <a class="phone number" href="${pageOf(message)}">${message.phoneText}</a>
     <span class="channel" data-channel="${message.channel}">${message.channel}</span>
     <time datetime="${message.at}">${message.at.slice(11, 19)} UTC</time>
   </div>
@@ -101,9 +111,13 @@ const messageHtml = (message: View) => html`
   <div class="line">
     <span class="state" data-state="${message.state}">${message.state}</span>
     <span class="reason">${message.reason}</span>
-    <span class="from">from <span class="number">${message.fromText}</span></span>
+    <a class="reply" href="${pageOf(message)}#answer">Answer</a>
+    <span class="other"><span class="way">${message.direction === 'inbound' ? 'to' : 'from'}</span>
+      <span class="number">${message.otherText}</span></span>
   </div>
 </li>`
+
+const pageOf = ({ phone }: View) => `/?to=${encodeURIComponent(phone)}`
 
 const scenarioHtml = ({ ending, title, story }: Scenario) => html`
 <tr>

@@ -1,6 +1,6 @@
 /**
  * The inbox page and its files, served so that they work without JavaScript and load nothing from anywhere else; and
- * the two forms on it.
+ * the forms on it.
  */
 import { readFileSync } from 'node:fs'
 import { Hono, type MiddlewareHandler } from 'hono'
@@ -37,13 +37,13 @@ const FILES = [
   { name: 'icon.svg', type: 'image/svg+xml' },
 ].map((file) => ({ ...file, text: readFileSync(new URL(`page/${file.name}`, import.meta.url), 'utf8') }))
 
-export function inboxPage({ inbox, carrier, settings }: RestParts): Hono {
+export function inboxPage({ inbox, answers, carrier, settings }: RestParts): Hono {
   const page = new Hono()
 
   page.get('/', secured, (c) => {
-    const to = c.req.query('to') || undefined
-    const messages = inbox.list({ to, limit: SHOWN_MAX }).map(viewOf)
-    return c.html(inboxHtml({ messages, to, latencyMs: settings.latencyMs }))
+    const phone = c.req.query('to') || undefined
+    const messages = inbox.list({ phone, answers: true, limit: SHOWN_MAX }).map(viewOf)
+    return c.html(inboxHtml({ messages, phone, latencyMs: settings.latencyMs }))
   })
 
   for (const { name, type, text } of FILES) {
@@ -54,6 +54,13 @@ export function inboxPage({ inbox, carrier, settings }: RestParts): Hono {
     const latencyMs = parseLatencyMs((await c.req.parseBody()).latency_ms)
     if (latencyMs !== undefined) settings.latencyMs = latencyMs
     return c.redirect('/#settings', 303)
+  })
+
+  page.post('/answer', csrf(), async (c) => {
+    const { from, body } = await c.req.parseBody()
+    if (typeof from !== 'string' || typeof body !== 'string') return c.redirect('/', 303)
+    answers.reply(from, body)
+    return c.redirect(`/?to=${encodeURIComponent(from)}`, 303)
   })
 
   page.post('/clear', csrf(), (c) => {

@@ -1,6 +1,6 @@
 /**
- * What has arrived on the phones: the newest messages and calls, in memory only. Whoever watches is told of each
- * change; with nobody watching a message costs one slot in a ring.
+ * What has arrived on the phones, and what was answered from them: the newest messages and calls, in memory only.
+ * Whoever watches is told of each change; with nobody watching a message costs one slot in a ring.
  */
 import { randomUUID } from 'node:crypto'
 import type { Failure, MessageState, Step } from './scenarios.ts'
@@ -17,9 +17,13 @@ export type Draft = {
   tags: readonly string[]
 }
 
-/** `seq` grows by one a message; `atMs` is the time of arrival (Unix epoch). */
+/**
+ * `seq` grows by one a message; `atMs` is the time of arrival (Unix epoch). `direction` is SignalWire's word: `inbound`
+ * was written on the phone.
+ */
 export type Message = Draft & {
   readonly id: string
+  readonly direction: 'outbound' | 'inbound'
   readonly seq: number
   readonly atMs: number
   state: MessageState
@@ -31,10 +35,12 @@ type Watcher = (changed: Message | undefined) => void
 
 export type Inbox = {
   add(draft: Draft): Message
+  /** A message from a phone. */
+  answer(draft: Draft): Message
   /** Moves the message to the step's state, never backwards. */
   advance(message: Message, step: Step): void
-  /** Newest first. */
-  list(filter?: { to?: string | undefined; limit?: number }): Message[]
+  /** Newest first: what arrived, at one phone if it is named, and with `answers` what was written there too. */
+  list(filter?: { phone?: string | undefined; answers?: boolean; limit?: number }): Message[]
   find(id: string): Message | undefined
   clear(): void
   /** @returns a function that ends the watch. */
@@ -50,6 +56,9 @@ const RANK: Record<MessageState, number> = {
   failed: 3,
 }
 
+/** The phone that got a message or wrote it. */
+export const phoneOf = ({ direction, from, to }: Message) => (direction === 'inbound' ? from : to)
+
 /** @param capacity how many messages are kept; the oldest makes room. */
 export function createInbox(capacity: number): Inbox {
   const ring: Message[] = []
@@ -61,9 +70,9 @@ export function createInbox(capacity: number): Inbox {
     for (const watcher of watchers) watcher(changed)
   }
 
-  function add(draft: Draft): Message {
+  function keep(draft: Draft, direction: Message['direction']): Message {
     seq += 1
-    const message: Message = { ...draft, id: randomUUID(), seq, atMs: Date.now(), state: 'queued' }
+    const message: Message = { ...draft, id: randomUUID(), direction, seq, atMs: Date.now(), state: 'queued' }
     ring[seq % capacity] = message
     if (watchers.size > 0) tell(message)
     return message
@@ -76,18 +85,20 @@ export function createInbox(capacity: number): Inbox {
     if (watchers.size > 0 && message.seq > clearedThrough) tell(message)
   }
 
-  function list({ to, limit = capacity }: { to?: string | undefined; limit?: number } = {}): Message[] {
+  const list: Inbox['list'] = ({ phone, answers = false, limit = capacity } = {}) => {
     const found: Message[] = []
     const oldest = Math.max(clearedThrough, seq - capacity)
     for (let at = seq; at > oldest && found.length < limit; at -= 1) {
       const message = ring[at % capacity]
-      if (message && (to === undefined || message.to === to)) found.push(message)
+      if (!message || (message.direction === 'inbound' && !answers)) continue
+      if (phone === undefined || phoneOf(message) === phone) found.push(message)
     }
     return found
   }
 
   return {
-    add,
+    add: (draft) => keep(draft, 'outbound'),
+    answer: (draft) => keep(draft, 'inbound'),
     advance,
     list,
     find: (id) => list().find((message) => message.id === id),

@@ -1,9 +1,11 @@
 /**
- * The sandbox's own JSON calls: what arrived, live as it arrives, and the settings. They are for tests and for the
+ * The sandbox's own JSON calls: what arrived, live as it arrives, an answer from a phone, and the settings. They are for tests and for the
  * page; SignalWire has nothing like them.
  */
 import { Hono } from 'hono'
+import { csrf } from 'hono/csrf'
 import { streamSSE } from 'hono/streaming'
+import { type Answers, parseAnswer } from './answers.ts'
 import type { Carrier } from './carrier.ts'
 import { watchChanges } from './changes.ts'
 import { asParams } from './frames.ts'
@@ -13,12 +15,19 @@ import { viewOf } from './view.ts'
 
 const WRONG_LATENCY = `latency_ms must be a whole number from 0 to ${LATENCY_MS_MAX}`
 
-type Parts = { inbox: Inbox; carrier: Carrier; settings: Settings }
+const WRONG_ANSWER = 'from must be a number in E.164, to a number or a short code, body 1 to 1600 characters'
 
-export function messagesApi({ inbox, carrier, settings }: Parts): Hono {
+type Parts = { inbox: Inbox; answers: Answers; carrier: Carrier; settings: Settings }
+
+export function messagesApi({ inbox, answers, carrier, settings }: Parts): Hono {
   const api = new Hono()
 
-  api.get('/messages', (c) => c.json(inbox.list({ to: c.req.query('to') }).map(listed)))
+  api.get('/messages', (c) => c.json(inbox.list({ phone: c.req.query('to') }).map(listed)))
+
+  api.post('/messages', csrf(), async (c) => {
+    const answer = parseAnswer(await c.req.json().catch(() => undefined))
+    return answer ? c.json(listed(answers.take(answer)), 201) : c.json({ error: WRONG_ANSWER }, 422)
+  })
 
   api.delete('/messages', (c) => {
     emptyInbox({ inbox, carrier })

@@ -4,6 +4,7 @@
  */
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
+import type { Answers } from './answers.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { Carrier, Tell, Verdict } from './carrier.ts'
 import type { Draft, Inbox, Message } from './inbox.ts'
@@ -15,6 +16,7 @@ export type RestContext = Context<RestEnv>
 
 export type RestParts = {
   inbox: Inbox
+  answers: Answers
   carrier: Carrier
   callbacks: Callbacks
   settings: Settings

@@ -7,10 +7,15 @@ import type { Duplex } from 'node:stream'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { type Connection, type Counts, type Surroundings, sayGoodbye, type Trouble } from './connection.ts'
 import { answer } from './dialogue.ts'
-import { errorFrame, parseFrame, requestFrame, stateFrame } from './frames.ts'
+import { errorFrame, parseFrame, receiveFrame, requestFrame, stateFrame } from './frames.ts'
+import type { Message } from './inbox.ts'
 
 export type Relay = {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Brings a message from a phone to one client that listens to its context. @returns whether there was one. */
+  bring(message: Message): boolean
+  /** A context somebody listens to. */
+  anyContext(): string | undefined
   /** Pings every client every so often, until the timers are cleared. */
   beat(everyMs: number): void
   /** Stays until it is set to undefined. */
@@ -35,10 +40,9 @@ export function createRelay(parts: Omit<Surroundings, 'counts' | 'trouble'>): Re
     trouble: undefined,
   }
 
-  function hearerOf(context: string, sender: Connection): Connection | undefined {
-    if (hears(sender, context)) return sender
-    for (const connection of connections) if (hears(connection, context)) return connection
-    return undefined
+  function hearerOf(context: string, sender?: Connection): Connection | undefined {
+    if (sender && hears(sender, context)) return sender
+    return [...connections].find((connection) => hears(connection, context))
   }
 
   function join(socket: WebSocket): void {
@@ -78,6 +82,12 @@ export function createRelay(parts: Omit<Surroundings, 'counts' | 'trouble'>): Re
   }
 
   return {
+    bring(message) {
+      const hearer = hearerOf(message.context)
+      hearer?.socket.send(receiveFrame(message, hearer.project ?? ''))
+      return hearer !== undefined
+    },
+    anyContext: () => [...connections].flatMap(({ contexts }) => [...contexts])[0],
     beat,
     upgrade(request, socket, head) {
       if (around.trouble === 'unavailable') return refuse(socket, '503 Service Unavailable')

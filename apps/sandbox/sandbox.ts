@@ -4,6 +4,7 @@
  */
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
+import { type Answer, createAnswers } from './answers.ts'
 import { createApp } from './app.ts'
 import { createCallbacks } from './callbacks.ts'
 import { createCarrier } from './carrier.ts'
@@ -41,6 +42,8 @@ export type Sandbox = Pick<
   close(): Promise<void>
   /** What arrived, newest first. */
   messages(to?: string): Message[]
+  /** A person writes a message on the phone `from`, to the number `to`. */
+  answer(answer: Answer): Message
   clear(): void
   setLatency(latencyMs: number): void
 }
@@ -63,7 +66,8 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
   const carrier = createCarrier({ inbox, timers, pace })
   const callbacks = createCallbacks({ signingKey, timers, pace })
   const relay = createRelay({ carrier, settings, timers, pace })
-  const app = createApp({ inbox, carrier, callbacks, settings, timers }, onFault)
+  const answers = createAnswers({ inbox, relay })
+  const app = createApp({ inbox, answers, carrier, callbacks, settings, timers }, onFault)
   let server: Server | undefined
 
   async function close(): Promise<void> {
@@ -94,7 +98,8 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
   return {
     listen,
     close,
-    messages: (to) => inbox.list({ to }),
+    messages: (to) => inbox.list({ phone: to }),
+    answer: answers.take,
     clear() {
       inbox.clear()
       carrier.forget()

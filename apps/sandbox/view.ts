@@ -1,13 +1,17 @@
-/** A message as a viewer sees it: the code found in its text, the state in words, the number with spaces. */
-import type { Message } from './inbox.ts'
+/** A message as a viewer sees it: the code found in its text, the state in words, the numbers with spaces. */
+import { type Message, phoneOf } from './inbox.ts'
 
-/** `code` is the digits to copy, empty when the text holds none. `at` is ISO 8601. */
+/**
+ * `code` is the digits to copy, empty when the text holds none or was written on the phone. `other` is the number the
+ * phone got it from or wrote it to. `at` is ISO 8601.
+ */
 export type View = {
   id: string
+  direction: Message['direction']
   to: string
-  toText: string
-  from: string
-  fromText: string
+  phone: string
+  phoneText: string
+  otherText: string
   body: string
   code: string
   channel: Message['channel']
@@ -16,20 +20,22 @@ export type View = {
   at: string
 }
 
-export function viewOf({ id, to, from, body, channel, state, failure, atMs }: Message): View {
-  const at = new Date(atMs).toISOString()
-  const texts = { toText: spaced(to), fromText: spaced(from) }
+export function viewOf(message: Message): View {
+  const { id, direction, to, from, body, channel, state, failure, atMs } = message
+  const phone = phoneOf(message)
   return {
     id,
+    direction,
     to,
-    from,
-    ...texts,
+    phone,
+    phoneText: spaced(phone),
+    otherText: spaced(direction === 'inbound' ? to : from),
     body,
-    code: codeIn(body),
+    code: direction === 'inbound' ? '' : codeIn(body),
     channel,
     state,
     reason: failure?.reason ?? '',
-    at,
+    at: new Date(atMs).toISOString(),
   }
 }
 

@@ -1,4 +1,5 @@
 /** The worker's configuration: the environment read once, or the list of everything wrong with it. */
+import { readRegions } from '#runtime/destination-settings.ts'
 import {
   anyText,
   createReader,
@@ -15,6 +16,8 @@ import {
   type Settings,
   senderNumber,
 } from '#runtime/settings.ts'
+import type { Region } from '#verification/destination.ts'
+import { CONTACT_LONGEST, isContact } from '#verification/reply.ts'
 
 export type SignalWire = {
   project: string
@@ -28,12 +31,21 @@ export type WorkerConfig = Settings & {
   host: string
   port: number
   concurrency: number
+  /** Where a person gets help, for the answer to HELP; '' for nowhere. */
+  contact: string
+  /** The regions in which a person who writes to us is answered: where codes are sent to. */
+  regions: ReadonlySet<Region>
   /** The number messages come from. */
   sender: string
   signalwire: SignalWire
   /** Where SignalWire's REST is, or the sandbox's. */
   restUrl: string
   production: boolean
+}
+
+const contact: Kind<string> = {
+  expected: `an address or a number of 1 to ${CONTACT_LONGEST} plain characters (as BRAND_NAME)`,
+  parse: (text) => (isContact(text) ? text : undefined),
 }
 
 const context: Kind<string> = {
@@ -51,13 +63,16 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
   if (reader.production) {
     requireInProduction(reader, ['SIGNALWIRE_PROJECT', 'SIGNALWIRE_TOKEN', 'SIGNALWIRE_NUMBER'])
   }
+  const sender = reader.value('SIGNALWIRE_NUMBER', senderNumber, SANDBOX_SENDER)
   const config: WorkerConfig = {
     ...settings,
     production: reader.production,
     host: reader.value('WORKER_HOST', anyText, '127.0.0.1'),
     port: reader.value('WORKER_PORT', integer(0, 65_535), 3002),
     concurrency: reader.value('WORKER_CONCURRENCY', integer(1, 1_000), 50),
-    sender: reader.value('SIGNALWIRE_NUMBER', senderNumber, SANDBOX_SENDER),
+    contact: reader.value('SUPPORT_CONTACT', contact, ''),
+    regions: readRegions(reader).regions,
+    sender,
     ...readSignalWire(reader, settings.providers),
   }
   return { config, problems: reader.problems }

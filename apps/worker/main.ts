@@ -9,10 +9,12 @@ import { connectForQueue, connectForRequests, watchRedis } from '#runtime/redis.
 import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
+import { createSuppressions } from '#store/suppressions.ts'
 import { createVault } from '#verification/vault.ts'
 import { readConfig } from './config.ts'
 import { createDeliver } from './deliver.ts'
 import { createHealth } from './health.ts'
+import { createInbound } from './inbound.ts'
 import { createProcessor, startQueueWorker } from './processor.ts'
 import { openProvider } from './providers.ts'
 import { createSweeper } from './sweeper.ts'
@@ -25,12 +27,22 @@ const redis = connectForRequests(config.redisUrl, log)
 const queueRedis = connectForQueue(config.redisUrl, log)
 const { policy } = config
 const vault = createVault(config)
-const deliveries = createDeliveries({ redis, keys: createKeys(config.redisPrefix), policy, vault })
+const parts = { redis, keys: createKeys(config.redisPrefix), policy, vault }
+const deliveries = createDeliveries(parts)
 const receipts = createReceipts({ deliveries, log })
-const provider = openProvider(config, { onReceipt: receipts.take, log })
+const cutOff = new AbortController()
+const inbound = createInbound({
+  suppressions: createSuppressions(parts),
+  send: (message) => provider.send(message, cutOff.signal),
+  regions: config.regions,
+  brand: config.message.brand,
+  contact: config.contact,
+  log,
+  random: Math.random,
+})
+const provider = openProvider(config, { onReceipt: receipts.take, onInbound: inbound.take, log })
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const sweeper = createSweeper({ deliveries, queue, log })
-const cutOff = new AbortController()
 const deliver = createDeliver({
   deliveries,
   provider,
@@ -73,7 +85,8 @@ onShutdown({
     const finished = await within(config.shutdownDeadlineMs, closing)
     // What is still in a provider's hands is recorded as unknown, which is what it is.
     cutOff.abort()
-    await within(1_000, closing)
+    inbound.stop()
+    await within(1_000, Promise.all([closing, inbound.settled()]))
     await provider.close()
     receipts.stop()
     await within(1_000, receipts.settled())

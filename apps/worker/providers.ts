@@ -1,6 +1,6 @@
 /** Opens the providers that PROVIDERS names: one alone as it is, several behind a failover. */
 import { createFailover } from '#providers/failover.ts'
-import type { Provider, ProviderStatus, ReceiptListener } from '#providers/provider.ts'
+import type { InboundListener, Provider, ProviderStatus, ReceiptListener } from '#providers/provider.ts'
 import { createSignalWireRelay } from '#providers/signalwire-relay.ts'
 import { createSignalWireRest } from '#providers/signalwire-rest.ts'
 import type { Log } from '#runtime/log.ts'
@@ -9,14 +9,19 @@ import type { WorkerConfig } from './config.ts'
 
 export function openProvider(
   config: Pick<WorkerConfig, 'providers' | 'signalwire' | 'restUrl' | 'publicUrl'>,
-  { onReceipt, log }: { onReceipt: ReceiptListener; log: Log },
+  { onReceipt, onInbound, log }: { onReceipt: ReceiptListener; onInbound: InboundListener; log: Log },
 ): Provider {
   const { project, token } = config.signalwire
   const say = (provider: string) => (status: ProviderStatus) =>
     log.info({ provider, result: status }, 'provider')
   const open: Record<ProviderName, () => Provider> = {
     relay: () =>
-      createSignalWireRelay({ ...config.signalwire, onReceipt, onStatus: say('signalwire-relay') }),
+      createSignalWireRelay({
+        ...config.signalwire,
+        onReceipt,
+        onInbound,
+        onStatus: say('signalwire-relay'),
+      }),
     rest: () =>
       createSignalWireRest({
         project,

@@ -46,5 +46,13 @@ export type Findings = Extract<Outcome, { kind: 'found' }> | 'absent' | 'unknowa
 
 export type ReceiptListener = (receipt: Receipt) => void
 
+/**
+ * An SMS that came to one of our numbers. `from` and `to` are as the carrier wrote them; `text` may hold a code or what
+ * is nobody's business, and leaves the program by no road.
+ */
+export type Inbound = { messageId: string; from: string; to: string; text: string }
+
+/** Called once or more for each message, in no certain order. What comes while no link is up is not told later. */
+export type InboundListener = (message: Inbound) => void
 /** To be asked for what one cannot send is a mistake in the settings; a worker with others may do it. */
 export const NOT_OURS: Outcome = { kind: 'busy', reason: 'misconfigured' }

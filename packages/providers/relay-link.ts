@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
-import type { TextMessage } from './provider.ts'
+import type { Inbound, TextMessage } from './provider.ts'
 import type { Dial, News, Order } from './signalwire-relay-thread.ts'
 
 type LinkOptions = { dial: Dial; connectTimeoutMs: number; sendTimeoutMs: number }
@@ -19,6 +19,7 @@ export type EndOfLink = 'lost' | 'refused' | 'ended'
 type LinkListener = {
   onReady(): void
   onReceipt(receipt: Receipt): void
+  onInbound(message: Inbound): void
   /** A send had no answer by its deadline: the connection may be half open. */
   onSilence(): void
   /** Once; all sends have resolved. */
@@ -78,6 +79,8 @@ export function openLink(options: LinkOptions, listener: LinkListener): Link {
         return settle(news.id, news.outcome)
       case 'receipt':
         return listener.onReceipt(news.receipt)
+      case 'inbound':
+        return listener.onInbound(news.message)
       case 'ended':
         return finish(news.why)
       default:

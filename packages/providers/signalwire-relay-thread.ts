@@ -6,8 +6,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { SignalWire } from '@signalwire/realtime-api'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
-import type { TextMessage } from './provider.ts'
-import { outcomeOfRejection, outcomeOfReply, receiptOf } from './signalwire-replies.ts'
+import type { Inbound, TextMessage } from './provider.ts'
+import { inboundOf, outcomeOfRejection, outcomeOfReply, receiptOf } from './signalwire-replies.ts'
 
 /** What a thread connects to. `host` undefined is SignalWire's own. */
 export type Dial = { project: string; token: string; host?: string | undefined; context: string }
@@ -20,6 +20,7 @@ export type News =
   | { kind: 'ready' }
   | { kind: 'outcome'; id: number; outcome: Outcome }
   | { kind: 'receipt'; receipt: Receipt }
+  | { kind: 'inbound'; message: Inbound }
   | { kind: 'ended'; why: 'lost' | 'refused' }
 
 const parent = parentPort
@@ -53,10 +54,14 @@ if (client.authStatus !== 'authorized') end('refused')
 
 await client.messaging.listen({
   topics: [context],
-  // A listener that throws kills the SDK's message events for good: receiptOf answers anything at all.
+  // A listener that throws kills the SDK's message events for good: receiptOf and inboundOf answer anything at all.
   onMessageUpdated: (update: unknown) => {
     const receipt = receiptOf(update)
     if (receipt) tell({ kind: 'receipt', receipt })
+  },
+  onMessageReceived: (received: unknown) => {
+    const message = inboundOf(received)
+    if (message) tell({ kind: 'inbound', message })
   },
 })
 

@@ -4,7 +4,7 @@
  * because the SDK would keep it and send it later.
  */
 import type { Outcome, Receipt } from '#verification/outcome.ts'
-import { type Message, NOT_OURS, type Provider, type ProviderStatus } from './provider.ts'
+import { type Inbound, type Message, NOT_OURS, type Provider, type ProviderStatus } from './provider.ts'
 import { type BackoffOptions, createBackoff } from './relay-backoff.ts'
 import { type EndOfLink, type Link, openLink } from './relay-link.ts'
 
@@ -17,6 +17,8 @@ export type SignalWireRelayOptions = {
   context?: string
   /** In any order, any number of times, from any link. What it throws is the program's fault to report, not ours. */
   onReceipt(receipt: Receipt): void
+  /** An SMS to a number that SignalWire routes to `context`; as onReceipt. */
+  onInbound(message: Inbound): void
   onStatus?(status: ProviderStatus): void
   /** Default 8,000; must stay well below the SDK's own 10 s, which cost every other send in flight its answer. */
   sendTimeoutMs?: number
@@ -34,7 +36,7 @@ const SEND_TIMEOUT_MAX_MS = 9_000
  * is in flight as unknown. Throws a RangeError for a `sendTimeoutMs` too near the SDK's own.
  */
 export function createSignalWireRelay(options: SignalWireRelayOptions): Provider {
-  const { project, token, host, context = 'auth', onReceipt, onStatus } = options
+  const { project, token, host, context = 'auth', onReceipt, onInbound, onStatus } = options
   const { sendTimeoutMs = 8_000, connectTimeoutMs = 10_000, sendsPerClient = 5_000 } = options
   if (!(sendTimeoutMs <= SEND_TIMEOUT_MAX_MS)) {
     throw new RangeError(`sendTimeoutMs must be at most ${SEND_TIMEOUT_MAX_MS}`)
@@ -68,6 +70,7 @@ export function createSignalWireRelay(options: SignalWireRelayOptions): Provider
       {
         onReady: () => takeOver(link),
         onReceipt,
+        onInbound,
         onSilence: () => replace(link),
         onEnd: (why) => bury(link, why),
       },

@@ -1,8 +1,10 @@
 /**
  * Turns what SignalWire's Realtime API says about a message (a reply, a rejection that is seldom an Error, a state)
- * into our Outcome and Receipt. Total: any value gets an answer, and no text of SignalWire's gets through unwashed.
+ * into our Outcome and Receipt, and a message it brings into our Inbound. Total: any value gets an answer, and no text
+ * of SignalWire's gets through unwashed.
  */
 import type { Outcome, OutcomeReason, Receipt, ReceiptState } from '#verification/outcome.ts'
+import type { Inbound } from './provider.ts'
 import { refusalOf } from './signalwire-codes.ts'
 
 const busy = (reason: OutcomeReason): Outcome => ({ kind: 'busy', reason })
@@ -58,6 +60,16 @@ export function receiptOf(update: unknown): Receipt | undefined {
     ...(typeof reference === 'string' && { reference }),
     ...(washed && { reason: washed }),
   }
+}
+
+/** The longest text SignalWire sends; of an inbound one no more is taken on. */
+const TEXT_LONGEST = 1_600
+
+/** A picture without words is a message with an empty text. */
+export function inboundOf(received: unknown): Inbound | undefined {
+  const { id, from, to, body } = fieldsOf(received)
+  if (typeof id !== 'string' || typeof from !== 'string' || typeof to !== 'string') return undefined
+  return { messageId: id, from, to, text: typeof body === 'string' ? body.slice(0, TEXT_LONGEST) : '' }
 }
 
 function isReceiptState(state: unknown): state is ReceiptState {

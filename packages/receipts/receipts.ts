@@ -7,7 +7,7 @@ import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
 import type { Deliveries } from '#store/deliveries.ts'
 import type { Receipt } from '#verification/outcome.ts'
-import { parseReference, type SendReference } from '#verification/verification.ts'
+import { parseReference, REPLY_REFERENCE, type SendReference } from '#verification/verification.ts'
 
 const OFFERED_AGAIN_AFTER_MS = [200, 1_000, 5_000, 15_000]
 /** Receipts waiting to be offered again; beyond it the newest is dropped and the send stays `accepted`. */
@@ -58,7 +58,10 @@ export function createReceipts(deps: { deliveries: Deliveries; log: Log }): Rece
   }
 
   return {
-    take: (receipt) => track(receipt, 0),
+    take(receipt) {
+      // An automatic answer stands in no ledger.
+      if (receipt.reference !== REPLY_REFERENCE) track(receipt, 0)
+    },
     /** Resolves when no receipt is being written. */
     async settled(): Promise<void> {
       await Promise.all(taking)

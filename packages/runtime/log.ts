@@ -24,6 +24,7 @@ export type LogFields = {
   limit?: string | undefined
   explain?: string | undefined
   destination?: string | undefined
+  keyword?: string | undefined
   result?: string | undefined
   count?: number | undefined
   port?: number | undefined

@@ -3,7 +3,7 @@
 -- KEYS[1] verification hash
 -- KEYS[2] agenda       sorted set
 -- KEYS[3] stopped      string, there while sending is stopped
--- ARGV    id, send, fencing token (new for each claim)
+-- ARGV    id, send, fencing token (new for each claim), prefix of suppression keys
 --
 -- Replies {'claimed', sealed number and code, locale, channel, attempt (1, 2, ...), ms left until the last moment to
 --         submit, ms since the first attempt began that may have left (-1: none may)}
@@ -11,13 +11,14 @@
 --         {'closed', why}: nothing is to be done any more: gone | its state in the ledger
 --
 -- At most policy.submissions_max messages may ever have left for one send; none leaves after the deadline, an
--- approval, a cancellation or a newer send. An attempt whose lease ran out may have left: it counts as unknown.
+-- approval, a cancellation, a newer send or a STOP of the number. An attempt whose lease ran out may have left: it
+-- counts as unknown.
 --@include clock.lua
 --@include meters.lua
 --@include ledger.lua
 
 local key, agenda, stopped = unpack(KEYS)
-local id, send, token = unpack(ARGV)
+local id, send, token, suppressions = unpack(ARGV)
 if redis.call('EXISTS', key) == 0 then return { 'closed', 'gone' } end
 local now = now_ms()
 local status = status_at(key, agenda, id, now)
@@ -25,9 +26,10 @@ local state, lease, retry, submitted, attempts, held, at =
   get_send(key, send, 'state', 'lease', 'retry', 'submitted', 'attempts', 'token', 'at')
 if not state then return { 'closed', 'gone' } end
 
-local sends, expires = unpack(redis.call('HMGET', key, 'sends', 'expires'))
+local sends, expires, to_tag = unpack(redis.call('HMGET', key, 'sends', 'expires', 'to_tag'))
 local deadline = tonumber(expires) - policy.send_reserve_ms
 local wanted = status == 'pending' and tonumber(send) == tonumber(sends)
+local opted_out = redis.call('EXISTS', suppressions .. to_tag) == 1
 
 local function may_have_left_for(attempt)
   for earlier = 1, attempt - 1 do
@@ -44,7 +46,7 @@ end
 
 -- The answer to this very claim was lost: it is given again while it holds.
 local mine = state == 'submitting' and held == token and tonumber(lease) > now
-if mine and wanted then return claimed(tonumber(attempts)) end
+if mine and wanted and not opted_out then return claimed(tonumber(attempts)) end
 
 if state == 'submitting' then
   if tonumber(lease) > now then return { 'wait', tonumber(lease) - now } end
@@ -53,6 +55,12 @@ if state == 'submitting' then
 end
 if state ~= 'queued' and state ~= 'unknown' then return { 'closed', state } end
 if not wanted then return { 'closed', state } end
+if opted_out then
+  look_again_at(agenda, id, expires, now)
+  if state == 'unknown' then return { 'closed', state } end
+  move_send(key, send, 'suppressed', now, 'reason', 'recipient_opted_out')
+  return { 'closed', 'suppressed' }
+end
 if state == 'unknown' and (policy.unknown == 'stop' or tonumber(submitted) >= policy.submissions_max) then
   return { 'closed', state }
 end

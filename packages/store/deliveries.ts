@@ -68,7 +68,7 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       const reply = await scripts.claim(
         redis,
         [...keysOf(send), keys.stopped()],
-        [send.verification, send.send, token],
+        [send.verification, send.send, token, keys.suppressions()],
       )
       if (reply[0] === 'wait') return { kind: 'wait', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }

@@ -17,10 +17,13 @@
  * | `{P}:@clock` | string: the time, in a replay of recorded traffic only | an hour | `npm run policy` |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
+ * | `{P}:@s:TAG` | hash: our number -> ms when this number told it to stop; kept when a number is erased | five years | heed |
+ * | `{P}:@w:TAG:SENDER:KEYWORD` | string: which message of a number was answered by us | a day | heed |
  *
  * P is the prefix, A the application (never with an @), TAG the keyed tag of a number (never the number).
  */
 import type { Scope } from '#verification/gate.ts'
+import type { Keyword } from '#verification/keyword.ts'
 import type { Application, Purpose, VerificationId } from '#verification/verification.ts'
 
 export type Keys = ReturnType<typeof createKeys>
@@ -58,5 +61,9 @@ export function createKeys(prefix: string) {
     every: () => `{${prefix}}:*`,
     applications: () => `${all}applications`,
     message: (messageId: string) => `${all}m:${messageId}`,
+    /** Start of every suppression key; a script that knows a number's tag puts it behind this. */
+    suppressions: () => `${all}s:`,
+    suppression: (tag: string) => `${all}s:${tag}`,
+    answer: (tag: string, sender: string, keyword: Keyword) => `${all}w:${tag}:${sender}:${keyword}`,
   }
 }

@@ -31,6 +31,8 @@ export function luaPolicy(policy: Policy): string {
     lease_ms: policy.leaseMs,
     sweep_after_ms: policy.sweepAfterMs,
     idempotency_ttl_ms: policy.idempotencyTtlMs,
+    suppression_ttl_ms: policy.suppressionTtlMs,
+    reply_wait_ms: policy.replyWaitMs,
     clock_key: policy.clockKey,
   })}\n`
 }

@@ -6,6 +6,8 @@ import type { Refused } from '#verification/refusal.ts'
 import { createMemory } from '#verification/remember.ts'
 
 const REMEMBERED_MAX = 10_000
+/** A number that told us to stop seldom tells us to start a moment later. */
+const OPTED_OUT_MS = 60_000
 
 type Result = Refused | { kind: 'started' | 'sent_again'; nowMs: number; nextSendAtMs?: number }
 
@@ -21,6 +23,7 @@ export function createRecentStarts() {
 }
 
 function waitOf(result: Result): number | undefined {
-  if (result.kind === 'refused') return result.retryAfterMs
+  if (result.kind === 'refused')
+    return result.refusal === 'recipient_opted_out' ? OPTED_OUT_MS : result.retryAfterMs
   return result.nextSendAtMs === undefined ? undefined : result.nextSendAtMs - result.nowMs
 }

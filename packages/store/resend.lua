@@ -5,7 +5,8 @@
 -- KEYS[3] wrong checks list: times of wrong checks of the number
 -- KEYS[4] agenda       sorted set
 -- KEYS[5] stopped      string, there while sending is stopped
--- KEYS[6...12] scopes of the gate, as start.lua
+-- KEYS[6] suppression  hash: there when the number told one of ours to stop
+-- KEYS[7...13] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
 --         facts for the gate, as start.lua, but `trusted`, which the verification knows
 --
@@ -20,7 +21,7 @@
 --@include sending.lua
 --@include resending.lua
 
-local key, sends_key, wrong_key, agenda, stopped = unpack(KEYS)
+local key, sends_key, wrong_key, agenda, stopped, suppression = unpack(KEYS)
 local id, code_mac, sealed, spend, number, region, challenged = unpack(ARGV)
 local now = now_ms()
 
@@ -30,12 +31,13 @@ if not pending then return { 'refused', 'verification_ended', -1 } end
 local is_test = pending.held == 'test_number'
 if not is_test and redis.call('EXISTS', stopped) == 1 then return stopped_refusal() end
 
+if redis.call('EXISTS', suppression) == 1 then return { 'refused', 'recipient_opted_out', -1 } end
 local refusal = resend_refusal(pending, now)
   or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
   or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
 local facts = gate_facts(spend, number, region, pending.trusted, challenged)
-local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 6) }, facts, now)
+local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 7) }, facts, now)
 if passage.refusal then return passage.refusal end
 
 window_add(sends_key, policy.send_limits, now)

@@ -8,7 +8,8 @@
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
 -- KEYS[7] stopped      string, there while sending is stopped
 -- KEYS[8] challenge    string, there once the challenge was used; not touched when its ARGV is ''
--- KEYS[9...15] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
+-- KEYS[9] suppression  hash: there when the number told one of ours to stop
+-- KEYS[10...16] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC,
 --         sealed number and code, purpose, channel, locale, fingerprint of the request ('' without Idempotency-Key),
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
@@ -37,7 +38,7 @@
 --@include sending.lua
 --@include resending.lua
 
-local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge_key = unpack(KEYS)
+local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge_key, suppression = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed, gates, held, silent, challenge_ms,
   spend, number, region, trusted, challenged = unpack(ARGV)
@@ -61,6 +62,11 @@ local now = now_ms()
 local pending_id, is_stopped = unpack(redis.call('MGET', pointer, stopped))
 if is_stopped and held ~= 'test_number' then return stopped_refusal() end
 
+if redis.call('EXISTS', suppression) == 1 and held == '' then
+  if silent == '' then return { 'refused', 'recipient_opted_out', -1 } end
+  held = 'recipient_opted_out'
+end
+
 -- A code that could not be checked is not worth a message.
 local refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
 if refusal then return refusal end
@@ -77,7 +83,7 @@ end
 refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
 local facts = gate_facts(spend, number, region, trusted, challenged)
-local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 9) }, facts, now)
+local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 10) }, facts, now)
 if passage.refusal then
   if silent == '' or not SPEAKS_OF_NUMBER[passage.refusal[2]] then return passage.refusal end
   held = passage.refusal[2]

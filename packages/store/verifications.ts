@@ -66,7 +66,13 @@ export type Checked = { kind: 'checked'; id: VerificationId; verdict: Verdict; c
 type Repeat = { key: string; fingerprint: string }
 
 /** What is needed of a verification before a script can be asked about it. */
-type Owner = CodeOwner & { sendsKey: string; wrongKey: string; key: string; agenda: string }
+type Owner = CodeOwner & {
+  sendsKey: string
+  wrongKey: string
+  key: string
+  agenda: string
+  suppression: string
+}
 /** What of a verification never changes. */
 type Known = { tag: string; purpose: Purpose; place: Place; channel: Channel; locale: Locale }
 
@@ -117,6 +123,7 @@ export function createVerifications(deps: {
       sendsKey: keys.sends(application, destinationTag),
       wrongKey: keys.wrongChecks(application, destinationTag),
       agenda: keys.agenda(application),
+      suppression: keys.suppression(destinationTag),
     }
   }
 
@@ -214,6 +221,7 @@ export function createVerifications(deps: {
         idempotencyName(application, 'start', idempotencyKey),
         keys.stopped(),
         keys.challenge(challenge?.nonce),
+        keys.suppression(tag),
         ...passage.scopeKeys(application, place, request.clientIp),
       ],
       [
@@ -270,7 +278,10 @@ export function createVerifications(deps: {
   }
 
   return {
-    /** Refuses with: resend_cooldown, sends_exhausted, send_limit, check_limit, idempotency_mismatch, any GateRefusal. */
+    /**
+     * Refuses with: recipient_opted_out, resend_cooldown, sends_exhausted, send_limit, check_limit,
+     * idempotency_mismatch, any GateRefusal.
+     */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
       const name = `${request.application} ${tag} ${request.purpose}`
@@ -316,6 +327,7 @@ export function createVerifications(deps: {
           owner.wrongKey,
           owner.agenda,
           keys.stopped(),
+          owner.suppression,
           ...passage.scopeKeys(application, place, asker.clientIp),
         ],
         [

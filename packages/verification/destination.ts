@@ -12,7 +12,10 @@ import { type Refused, refused } from './refusal.ts'
 import type { Channel } from './verification.ts'
 
 declare const destinationBrand: unique symbol
-/** An E.164 number that can receive an SMS, or a call where that was asked for. Made only by parseDestination and openDestination. */
+/**
+ * An E.164 number that can receive an SMS, or a call where that was asked for. Made only by parseDestination,
+ * parseReturnAddress and openedDestination.
+ */
 export type Destination = string & { readonly [destinationBrand]: true }
 
 /** ISO 3166-1 alpha-2, as libphonenumber knows regions: `+1` alone is twenty-five of them. */
@@ -77,6 +80,17 @@ export function parseRegion(text: string): Region | undefined {
 /** The region of a number of our own; `undefined` for short codes and what is no number. */
 export function regionOf(text: string): Region | undefined {
   return parsePhoneNumberFromString(text)?.country
+}
+
+/**
+ * Where an incoming message came from, spelled as a start spells the same number. The carrier wrote it, and what can
+ * send an SMS can receive one: no rule about lines is asked. `undefined` for a short number or a name.
+ */
+export function parseReturnAddress(text: string): Destination | undefined {
+  const [, digits] = /^\+?([1-9][0-9]{6,14})$/.exec(text) ?? []
+  if (digits === undefined) return undefined
+  const number = parsePhoneNumberFromString(`+${digits}`, { extract: false })
+  return (number?.number ?? `+${digits}`) as string as Destination
 }
 
 /** Takes a destination back from our own sealed copy; it was parsed before it was sealed. */

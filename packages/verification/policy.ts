@@ -51,6 +51,10 @@ export type Policy = {
   sweepAfterMs: number
   /** How long an Idempotency-Key is remembered. */
   idempotencyTtlMs: number
+  /** How long a STOP holds when no START lifts it. */
+  suppressionTtlMs: number
+  /** No keyword of a number is answered twice within this, so that two robots cannot go on writing to each other. */
+  replyWaitMs: number
   /** Only where recorded traffic is replayed: the key that holds the time, in milliseconds, instead of Redis's clock. */
   clockKey?: string
 }
@@ -90,4 +94,6 @@ export const DEFAULT_POLICY: Policy = {
   leaseMs: 13 * second,
   sweepAfterMs: 5 * second,
   idempotencyTtlMs: 24 * hour,
+  suppressionTtlMs: 5 * 365 * 24 * hour,
+  replyWaitMs: 24 * hour,
 }

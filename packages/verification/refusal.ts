@@ -23,6 +23,7 @@ export type DestinationRefusal =
  * - `unknown_verification`: no such verification for this application.
  * - `channel_unavailable`: no provider of this service can send that way.
  * - `idempotency_mismatch`: the Idempotency-Key was used before with another request.
+ * - `recipient_opted_out`: the number has answered STOP to one of our numbers. Only its own START changes that.
  */
 export type VerificationRefusal =
   | 'resend_cooldown'
@@ -34,6 +35,7 @@ export type VerificationRefusal =
   | 'unknown_verification'
   | 'channel_unavailable'
   | 'idempotency_mismatch'
+  | 'recipient_opted_out'
 
 /**
  * What the gate before a send says (gate.ts). The name of the rule stands beside it.

@@ -122,5 +122,8 @@ export function parseReference(text: string): SendReference | undefined {
   return { application, verification, send: Number(third) }
 }
 
+/** What we put on an automatic answer in place of a send's reference: it belongs to no send. */
+export const REPLY_REFERENCE = 'reply'
+
 /** What a check came to. A wrong code is a verdict, not a refusal. */
 export type Verdict = 'approved' | 'wrong' | 'expired' | 'exhausted' | 'canceled' | 'already_used'

@@ -23,6 +23,7 @@ const provider = createSignalWireRelay({
     if (receipts === 'throw') throw new Error('a receipt listener that throws')
     say(`receipt ${receipt.state} ${receipt.reason ?? '-'}`)
   },
+  onInbound: ({ text }) => say(`inbound of ${text.length} characters`),
 })
 
 const lines = createInterface({ input: process.stdin })

@@ -1,6 +1,6 @@
 /** Opens the relay provider against a scripted relay for one test, and ends both with it. */
 import { onTestFinished, vi } from 'vitest'
-import type { Provider, ProviderStatus, TextMessage } from '#providers/provider.ts'
+import type { Inbound, Provider, ProviderStatus, TextMessage } from '#providers/provider.ts'
 import { createSignalWireRelay, type SignalWireRelayOptions } from '#providers/signalwire-relay.ts'
 import { type Script, type ScriptedRelay, startScriptedRelay } from '#test/fixtures/scripted-relay.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
@@ -16,6 +16,7 @@ type OpenProvider = {
   provider: Provider
   send(message?: Partial<TextMessage>, signal?: AbortSignal): Promise<Outcome>
   receipts: Receipt[]
+  inbound: Inbound[]
   statuses: ProviderStatus[]
   /** Waits until the provider shows that status now. */
   reaches(status: ProviderStatus): Promise<void>
@@ -26,6 +27,7 @@ export function openProvider(
   options: Partial<SignalWireRelayOptions> = {},
 ): OpenProvider {
   const receipts: Receipt[] = []
+  const inbound: Inbound[] = []
   const statuses: ProviderStatus[] = []
   const provider = createSignalWireRelay({
     project: 'project',
@@ -33,6 +35,7 @@ export function openProvider(
     host: relay.url,
     backoff: { minMs: 20, maxMs: 100, refusedMinMs: 20, refusedMaxMs: 100 },
     onReceipt: (receipt) => receipts.push(receipt),
+    onInbound: (message) => inbound.push(message),
     onStatus: (status) => statuses.push(status),
     ...options,
   })
@@ -42,6 +45,7 @@ export function openProvider(
     send: (message, signal = new AbortController().signal) =>
       provider.send({ ...MESSAGE, ...message }, signal),
     receipts,
+    inbound,
     statuses,
     reaches: (status) => eventually(() => provider.status() === status, `the provider is ${status}`),
   }

@@ -47,6 +47,15 @@ test('whatever goes wrong, nothing of a message, its number or the token is prin
   relay.tell({ message_id: 'm', message_state: 'failed', body: MESSAGE.body, reason: quoting.message })
   await program.says('receipt failed cannot send "Acme: your code is " to +')
 
+  const inbound = { message_id: 'in', from_number: MESSAGE.to, to_number: MESSAGE.from, body: MESSAGE.body }
+  const received = {
+    event_type: 'messaging.receive',
+    context: 'auth',
+    params: { context: 'auth', ...inbound },
+  }
+  relay.push('signalwire.event', received)
+  await program.says(`inbound of ${MESSAGE.body.length} characters`)
+
   relay.script.onSend = ({ cut }) => cut()
   relay.script.onReceive = ({ connection, cut, reply }) => (connection < 4 ? cut() : reply({ code: '200' }))
   program.order('send')
@@ -81,7 +90,7 @@ test('whatever goes wrong, nothing of a message, its number or the token is prin
   for (const secret of [code, MESSAGE.to.slice(-7), 'PT-secret'])
     expect(program.output()).not.toContain(secret)
   // Every line printed is one of the program's own.
-  expect(program.output().replace(/^(status|outcome|receipt|closed)\b.*\n/gm, '')).toBe('')
+  expect(program.output().replace(/^(status|outcome|receipt|inbound|closed)\b.*\n/gm, '')).toBe('')
 })
 
 test('a receipt listener that throws is reported at the edge of the program, and receipts and sends go on', async () => {

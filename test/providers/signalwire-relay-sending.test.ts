@@ -114,7 +114,7 @@ test('one unanswered send costs no other send its answer', async () => {
 })
 
 test("a deadline at or beyond the SDK's own ten seconds is refused", () => {
-  const options = { project: 'p', token: 't', onReceipt: () => {} }
+  const options = { project: 'p', token: 't', onReceipt: () => {}, onInbound: () => {} }
   expect(() => createSignalWireRelay({ ...options, sendTimeoutMs: 10_000 })).toThrow(RangeError)
   expect(() => createSignalWireRelay({ ...options, sendTimeoutMs: Number.NaN })).toThrow(RangeError)
 })

@@ -1,7 +1,13 @@
 /** Phone numbers: every vector file is a rule, its name says which, and each number in it is a case. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { maskDestination, parseDestination, parseRegion, regionOf } from '#verification/destination.ts'
+import {
+  maskDestination,
+  parseDestination,
+  parseRegion,
+  parseReturnAddress,
+  regionOf,
+} from '#verification/destination.ts'
 
 type Vectors = { regions: string[]; country?: string; expected: string; numbers: string[] }
 
@@ -94,4 +100,35 @@ describe('for a call', () => {
   ])('%s in %s is %s', (text, region, expected) => {
     expect(forCall(text, region)).toBe(expected)
   })
+})
+
+it.each([
+  ['+12025550143', '+12025550143'],
+  ['12025550143', '+12025550143'],
+  ['+447400123456', '+447400123456'],
+  ['+19005550143', '+19005550143'],
+  ['+999123456789', '+999123456789'],
+])('a message from %s came from %s, whatever kind of line that is', (text, destination) => {
+  expect(parseReturnAddress(text)).toBe(destination)
+})
+
+it.each(['+12025550143', '+447400123456', '+33612345678', '+5491123456789', '+525512345678'])(
+  '%s is one number, started or written from',
+  (number) => {
+    const started = read(number, { regions: ['US', 'GB', 'FR', 'AR', 'MX'] })
+    expect(parseReturnAddress(number)).toBe(started)
+  },
+)
+
+it.each([
+  '',
+  '12345',
+  '123456',
+  'ACME',
+  '+0123456789',
+  '+1 202 555 0143',
+  '+1202555014x',
+  '+1234567890123456',
+])('a message from %j came from no number we could have sent to', (text) => {
+  expect(parseReturnAddress(text)).toBeUndefined()
 })

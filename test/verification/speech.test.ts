@@ -29,7 +29,9 @@ describe.each(LANGUAGES)('in %s a call', (locale) => {
   })
 
   it('is spoken by a voice of that language', () => {
-    expect(said(locale).language).toMatch(locale.startsWith('zh') ? /^cmn-/ : new RegExp(`^${locale}-[A-Z]{2}$`))
+    expect(said(locale).language).toMatch(
+      locale.startsWith('zh') ? /^cmn-/ : new RegExp(`^${locale}-[A-Z]{2}$`),
+    )
   })
 })
 

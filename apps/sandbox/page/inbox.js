@@ -1,5 +1,5 @@
 // @ts-nocheck: it runs in a browser, whose types the rest of the project must not see.
-/** Keeps the inbox page current: follows the stream, fills in messages, copies codes. The page works without it. */
+/** Keeps the inbox page current: follows the stream, fills in messages, copies codes, answers. It works without. */
 
 const list = document.getElementById('messages')
 const live = document.getElementById('live')
@@ -47,7 +47,8 @@ function arrive(message) {
   const row = fill(blank(), message)
   row.classList.add('new')
   list.prepend(row)
-  announcement.textContent = `New ${message.channel} to ${message.toText}: ${message.body}`
+  if (message.direction === 'inbound') return
+  announcement.textContent = `New ${message.channel} to ${message.phoneText}: ${message.body}`
 }
 
 function byId() {
@@ -61,8 +62,10 @@ function blank() {
 function fill(row, message) {
   const part = (name) => row.querySelector(`.${name}`)
   row.dataset.id = message.id
-  part('to').textContent = message.toText
-  part('to').href = `/?to=${encodeURIComponent(message.to)}`
+  row.dataset.direction = message.direction
+  part('phone').textContent = message.phoneText
+  part('phone').href = `/?to=${encodeURIComponent(message.phone)}`
+  part('reply').href = `${part('phone').href}#answer`
   part('channel').textContent = part('channel').dataset.channel = message.channel
   part('body').textContent = message.body
   part('found').hidden = message.code === ''
@@ -70,7 +73,8 @@ function fill(row, message) {
   part('copy').hidden = false
   part('state').textContent = part('state').dataset.state = message.state
   part('reason').textContent = message.reason
-  part('from').querySelector('.number').textContent = message.fromText
+  part('way').textContent = message.direction === 'inbound' ? 'to' : 'from'
+  part('other').querySelector('.number').textContent = message.otherText
   const time = row.querySelector('time')
   time.dateTime = message.at
   time.textContent = clock.format(new Date(message.at))
@@ -97,5 +101,15 @@ async function copied(element) {
     return false
   }
 }
+
+const answer = document.getElementById('answer')
+
+/** Sends without leaving the page; what is sent comes back on the stream. */
+answer?.addEventListener('submit', async (event) => {
+  event.preventDefault()
+  const body = new URLSearchParams(new FormData(answer))
+  await fetch(answer.action, { method: 'POST', body })
+  answer.reset()
+})
 
 follow()

@@ -1,0 +1,48 @@
+/**
+ * What a person writes back from a phone: shown beside what arrived there, and brought to one client that listens to
+ * the topic of the number it goes to, as SignalWire does it. A message nobody listens for is lost.
+ */
+import { asParams, BODY_MAX, isNumber, isSender } from './frames.ts'
+import type { Inbox, Message } from './inbox.ts'
+import type { Relay } from './relay.ts'
+
+export type Answer = { from: string; to: string; body: string }
+
+export type Answers = {
+  take(answer: Answer): Message
+  /** From a phone to whoever wrote to it last; undefined when nobody has. */
+  reply(phone: string, body: string): Message | undefined
+}
+
+const UNHEARD = { reason: 'No client listens', code: 0, name: 'no_client' }
+
+export function createAnswers({ inbox, relay }: { inbox: Inbox; relay: Relay }): Answers {
+  /** Numbers have no settings here: one belongs to the topic it last wrote on, and else to whatever is listened to. */
+  function topicOf(number: string): string | undefined {
+    return inbox.list().find(({ from, channel }) => from === number && channel === 'sms')?.context
+  }
+
+  function take({ from, to, body }: Answer): Message {
+    const context = topicOf(to) ?? relay.anyContext() ?? 'default'
+    const message = inbox.answer({ from, to, body, channel: 'sms', context, tags: [] })
+    if (relay.bring(message)) inbox.advance(message, { state: 'delivered', atMs: 0 })
+    else inbox.advance(message, { state: 'undelivered', atMs: 0, failure: UNHEARD })
+    return message
+  }
+
+  return {
+    take,
+    reply(phone, body) {
+      const last = inbox.list({ phone }).find(({ channel }) => channel === 'sms')
+      const answer = last && parseAnswer({ from: phone, to: last.from, body })
+      return answer && take(answer)
+    },
+  }
+}
+
+/** undefined when a number or the text is none. */
+export function parseAnswer(value: unknown): Answer | undefined {
+  const { from, to, body } = asParams(value)
+  if (!isNumber(from) || !isSender(to) || typeof body !== 'string') return undefined
+  return body === '' || body.length > BODY_MAX ? undefined : { from, to, body }
+}

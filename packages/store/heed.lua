@@ -1,0 +1,35 @@
+-- Heeds a keyword that came in a message from a number: stop keeps every code from it, start lifts that.
+--
+-- KEYS[1] suppression  hash: our number -> ms when this number told it to stop
+-- KEYS[2] answer       string: the token of the message that was answered
+-- ARGV    keyword (stop | start | help), our number it came to, ms since it came, token (new for each message taken)
+--
+-- Replies {'answer'}: it is to be answered, once
+--         {'silent'}: the number had its answer to this keyword within policy.reply_wait_ms; or a start changed nothing,
+--         because a stop came after it
+--
+-- A stop told to one of our numbers holds for all of them, and so a start lifts what any of them was told: else nobody
+-- could come back once a number of ours is given up. A start that comes late, such as after an outage, never undoes a
+-- newer stop. Asking again with the same token is harmless: an answer that was lost is given again.
+--@include clock.lua
+
+local suppression, answer = unpack(KEYS)
+local keyword, sender, ago_ms, token = unpack(ARGV)
+local came = now_ms() - ago_ms
+-- Times of two messages are exact to what a command takes on its way; nearer ones count as they are told, in order.
+local EXACT_MS = 1000
+
+if keyword == 'stop' then
+  redis.call('HSET', suppression, sender, came)
+  redis.call('PEXPIRE', suppression, policy.suppression_ttl_ms)
+elseif keyword == 'start' then
+  local told = redis.call('HGETALL', suppression)
+  for i = 1, #told, 2 do
+    if tonumber(told[i + 1]) < came + EXACT_MS then redis.call('HDEL', suppression, told[i]) end
+  end
+  if redis.call('EXISTS', suppression) == 1 then return { 'silent' } end
+end
+
+local first = redis.call('SET', answer, token, 'NX', 'PX', policy.reply_wait_ms)
+if first or redis.call('GET', answer) == token then return { 'answer' } end
+return { 'silent' }
