@@ -46,7 +46,7 @@ test("a carrier's reason comes without code and number, and short", async () => 
   expect(receipts[0]?.reason).toHaveLength(80)
 })
 
-test('inbound messages, other contexts and events of any shape are ignored, and receipts still come after them', async () => {
+test('inbound messages, other contexts and events of any shape are no receipts, and receipts still come after them', async () => {
   const relay = await openRelay()
   const { send, reaches, receipts } = openProvider(relay)
   await reaches('ready')

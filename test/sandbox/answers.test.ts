@@ -51,17 +51,17 @@ describe('an answer', () => {
   })
 
   it('goes to one of the clients that listen to the topic the number last wrote on', async () => {
-    const { port, socket, post, heard } = await listening('news', 'otp')
-    const other = await openSocket(port)
-    await other.authenticate(['otp'])
-    const deaf = await openSocket(port)
+    const { port, url } = await startSandbox()
+    const [deaf, one, other] = [await openSocket(port), await openSocket(port), await openSocket(port)]
     await deaf.authenticate(['elsewhere'])
+    await one.authenticate(['news', 'otp'])
+    await other.authenticate(['otp'])
     await deaf.ask('messaging.send', order('0111', 'otp'))
-    await post(STOP)
-    await vi.waitFor(() => expect([...heard(), ...other.events()]).toHaveLength(1))
-    await socket.ask('signalwire.ping', {})
-    await other.ask('signalwire.ping', {})
-    expect([...heard(), ...other.events()]).toMatchObject([{ context: 'otp', body: 'STOP' }])
+    await postJson(`${url}/api/messages`, STOP)
+    const heard = () => [...one.events(), ...other.events()]
+    await vi.waitFor(() => expect(heard()).toHaveLength(1))
+    await Promise.all([deaf, one, other].map((socket) => socket.ask('signalwire.ping', {})))
+    expect(heard()).toMatchObject([{ context: 'otp', body: 'STOP' }])
     expect(deaf.events()).toEqual([])
   })
 

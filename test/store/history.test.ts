@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
+import type { Destination } from '#verification/destination.ts'
 import type { Outcome } from '#verification/outcome.ts'
 
 const connection = useRedis()
@@ -18,6 +19,8 @@ const step = fc.constantFrom(
   'busy',
   'delivered',
   'sweep',
+  'stop',
+  'start',
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
@@ -28,17 +31,23 @@ const outcomes: Partial<Record<Step, Outcome>> = {
 }
 
 /** The verification as it should be: nothing but its status and what has been used up. */
-type Model = { status: 'pending' | 'approved' | 'canceled' | 'exhausted'; wrong: number; approvals: number }
+type Model = {
+  status: 'pending' | 'approved' | 'canceled' | 'exhausted'
+  wrong: number
+  approvals: number
+  stopped: boolean
+}
 
-it('any history approves at most once, never past five wrong codes, and submits each send at most twice', async () => {
+it('any history approves at most once, never past five wrong codes, and submits each send at most twice, none after a STOP', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
       const store = storeOn(connection.redis, { resendWaitsMs: [0, 0, 0], receiptWaitMs: 0, sweepAfterMs: 0 })
-      const { id } = await store.start(freshDestination())
+      const destination = freshDestination()
+      const { id } = await store.start(destination)
       const code = await store.codeFor(id)
-      const model: Model = { status: 'pending', wrong: 0, approvals: 0 }
+      const model: Model = { status: 'pending', wrong: 0, approvals: 0, stopped: false }
       for (const [index, name] of steps.entries())
-        await play(store, { id, code, model, name, token: `t${index}` })
+        await play(store, { id, destination, code, model, name, token: `t${index}` })
       const hash = await store.hash(id)
       expect(hash.status).toBe(model.status)
       expect(Number(hash.wrong)).toBe(model.wrong)
@@ -57,6 +66,7 @@ it('any history approves at most once, never past five wrong codes, and submits 
 type Store = ReturnType<typeof storeOn>
 type Play = {
   id: Awaited<ReturnType<Store['start']>>['id']
+  destination: Destination
   code: Awaited<ReturnType<Store['codeFor']>>
   model: Model
   name: Step
@@ -65,7 +75,7 @@ type Play = {
 
 let held = ''
 
-async function play(store: Store, { id, code, model, name, token }: Play): Promise<void> {
+async function play(store: Store, { id, destination, code, model, name, token }: Play): Promise<void> {
   const pending = model.status === 'pending'
   const send = { application: APPLICATION, verification: id, send: Number((await store.hash(id)).sends) }
   const outcome = outcomes[name]
@@ -86,11 +96,14 @@ async function play(store: Store, { id, code, model, name, token }: Play): Promi
     if (pending) model.status = 'canceled'
   } else if (name === 'resend') {
     const again = await store.verifications.resend(APPLICATION, id)
-    if (!pending) expect(again.kind).toBe('refused')
+    if (!pending || model.stopped) expect(again.kind).toBe('refused')
   } else if (name === 'claim') {
     const claim = await store.deliveries.claim(send, token)
-    if (!pending) expect(claim.kind).not.toBe('claimed')
+    if (!pending || model.stopped) expect(claim.kind).not.toBe('claimed')
     if (claim.kind === 'claimed') held = token
+  } else if (name === 'stop' || name === 'start') {
+    await store.suppressions.heed({ keyword: name, destination, sender: '+12025550199', agoMs: 0, token })
+    model.stopped = name === 'stop'
   } else if (name === 'sweep') {
     await store.deliveries.sweep(APPLICATION, 10)
   } else if (name === 'delivered') {

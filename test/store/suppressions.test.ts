@@ -1,5 +1,5 @@
 /** STOP, START and HELP of a number against everything that would send to it, on a real Redis. */
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
 import type { Destination } from '#verification/destination.ts'
@@ -63,6 +63,22 @@ describe('a number that answered STOP', () => {
     const before = (await connection.redis.keys(`${store.prefix}:*`)).sort()
     await store.tryStart({ idempotencyKey: 'order-1' })
     expect((await connection.redis.keys(`${store.prefix}:*`)).sort()).toEqual(before)
+  })
+
+  it('costs no code once it was refused', async () => {
+    const { prefix: shared, vault, destination, say } = optOuts()
+    const seal = vi.fn(vault.seal)
+    const { verifications, requestFor } = storeOn(
+      connection.redis,
+      {},
+      { prefix: shared, vault: { ...vault, seal } },
+    )
+    await say('stop')
+    for (let times = 0; times < 5; times++)
+      expect(await verifications.start(requestFor(destination))).toEqual(OPTED_OUT)
+    expect(seal).toHaveBeenCalledTimes(1)
+    await say('start')
+    expect(await verifications.start(requestFor(destination))).toMatchObject({ kind: 'started' })
   })
 
   it('is refused by every application and for every purpose', async () => {
