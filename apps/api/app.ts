@@ -19,17 +19,19 @@ import { createReadDestination } from './destinations.ts'
 import { guideFault, guideRoutes } from './guide.ts'
 import { completeHeaders, headersOf } from './headers.ts'
 import { healthRoutes, type Readiness } from './health.ts'
+import type { KeyRing } from './key-ring.ts'
 import { OPENAPI } from './openapi.ts'
 import { problem } from './problem.ts'
 import { verificationRoutes } from './verifications.ts'
 
 export type AppConfig = Pick<
   ApiConfig,
-  'production' | 'apiKeys' | 'publicForm' | 'pythonRoutes' | 'regions' | 'country' | 'trustedProxies'
+  'production' | 'publicForm' | 'pythonRoutes' | 'regions' | 'country' | 'trustedProxies'
 >
 
 export type AppDeps = {
   config: AppConfig
+  ring: KeyRing
   verifications: Verifications
   enqueue: (send: SendReference) => void
   readiness: Readiness
@@ -47,7 +49,7 @@ export function createApp(deps: AppDeps): App {
   app.route('/', healthRoutes(deps.readiness))
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
   if (config.publicForm) app.route('/', guideRoutes(parts))
-  app.use('/v1/*', requireCaller(config.apiKeys))
+  app.use('/v1/*', requireCaller(deps.ring))
   app.route('/v1/verifications', verificationRoutes(parts))
   app.route('/v1', checkRoutes(parts))
 
@@ -80,6 +82,7 @@ function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
         duration_ms: Math.round((performance.now() - startedAt) * 10) / 10,
         client_ip: clientIp(c.env?.incoming?.socket.remoteAddress ?? '', headerOf(c, 'x-forwarded-for')),
         application: c.get('application'),
+        api_key: c.get('apiKey'),
         verification: c.get('verification'),
         destination: c.get('destination'),
         refusal: c.get('refusal'),

@@ -7,6 +7,7 @@ import { maskDestination } from '#verification/destination.ts'
 import { refused } from '#verification/refusal.ts'
 import { parseVerificationId } from '#verification/verification.ts'
 import { readJson } from './body.ts'
+import { requireScope } from './caller.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
 import { codeField, countryField, purposeField, toField } from './fields.ts'
@@ -27,7 +28,7 @@ export type CheckRoutes = { verifications: Verifications; readDestination: ReadD
 export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
   const app = new Hono<ApiEnv>()
 
-  app.post('/verifications/:id/checks', async (c) => {
+  app.post('/verifications/:id/checks', requireScope('check'), async (c) => {
     const key = readIdempotencyKey(c)
     if (key instanceof Response) return key
     const body = await readJson(c, byId)
@@ -41,7 +42,7 @@ export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
     return checked.kind === 'refused' ? refusal(c, checked) : answer(c, checked)
   })
 
-  app.post('/checks', async (c) => {
+  app.post('/checks', requireScope('check'), async (c) => {
     const key = readIdempotencyKey(c)
     if (key instanceof Response) return key
     const body = await readJson(c, byNumber)

@@ -3,6 +3,7 @@
  * (RFC 9457). `code` is stable; sentences may be improved at any time.
  */
 import type { Context } from 'hono'
+import type { Scope } from '#verification/api-key.ts'
 import type { DestinationRefusal, Refused, VerificationRefusal } from '#verification/refusal.ts'
 import type { ApiEnv } from './context.ts'
 import { answerJson } from './headers.ts'
@@ -14,6 +15,7 @@ type RequestProblem =
   | 'body_too_large'
   | 'unsupported_media_type'
   | 'unauthorized'
+  | 'insufficient_scope'
   | 'not_found'
   | 'method_not_allowed'
   | 'service_unavailable'
@@ -28,6 +30,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   invalid_request: [400, 'The request has fields that are missing, wrong or unknown.'],
   invalid_code: [400, 'A code is 6 digits. This check was not counted.'],
   unauthorized: [401, 'Send a valid API key as "Authorization: Bearer KEY".'],
+  insufficient_scope: [403, 'This API key lacks the scope that the call needs.'],
   not_found: [404, 'There is nothing at this address.'],
   method_not_allowed: [405, 'This address does not take this method.'],
   body_too_large: [413, 'The body is larger than 8 KiB.'],
@@ -56,7 +59,12 @@ export type FieldProblem = { field: string; problem: string }
 export function problem(
   c: Context<ApiEnv>,
   code: ProblemCode,
-  more: { retryAfterMs?: number; errors?: readonly FieldProblem[]; headers?: Record<string, string> } = {},
+  more: {
+    retryAfterMs?: number
+    errors?: readonly FieldProblem[]
+    scope?: Scope
+    headers?: Record<string, string>
+  } = {},
 ): Response {
   const [status, title] = PROBLEMS[code]
   c.set('refusal', code)
@@ -68,6 +76,7 @@ export function problem(
     code,
     retry_after: wait === undefined ? undefined : Number(wait),
     errors: more.errors,
+    scope: more.scope,
   }
   return answerJson(c, status, body, {
     'Content-Type': 'application/problem+json',

@@ -12,6 +12,7 @@ import {
 } from '#verification/verification.ts'
 import { startedAnswer, verificationAnswer } from './answers.ts'
 import { readJson } from './body.ts'
+import { requireScope } from './caller.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
 import { channelField, clientIpField, countryField, localeField, purposeField, toField } from './fields.ts'
@@ -38,7 +39,7 @@ export type VerificationRoutes = {
 export function verificationRoutes({ verifications, enqueue, readDestination }: VerificationRoutes) {
   const app = new Hono<ApiEnv>()
 
-  app.post('/', async (c) => {
+  app.post('/', requireScope('send'), async (c) => {
     const key = readIdempotencyKey(c)
     if (key instanceof Response) return key
     const body = await readJson(c, startFields)
@@ -57,7 +58,7 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     return answerJson(c, 202, startedAnswer(started, destination, purpose), { Location: location })
   })
 
-  app.get('/:id', async (c) => {
+  app.get('/:id', requireScope('read'), async (c) => {
     const id = parseVerificationId(c.req.param('id'))
     const view = id && (await verifications.read(c.get('application'), id))
     if (!view) return refusal(c, refused('unknown_verification'))
@@ -65,7 +66,7 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     return answerJson(c, 200, verificationAnswer(view))
   })
 
-  app.post('/:id/sends', async (c) => {
+  app.post('/:id/sends', requireScope('send'), async (c) => {
     const id = parseVerificationId(c.req.param('id'))
     const application = c.get('application')
     const sentAgain = await resend(application, id)
@@ -76,7 +77,7 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     return view ? answerJson(c, 202, verificationAnswer(view)) : refusal(c, refused('unknown_verification'))
   })
 
-  app.delete('/:id', async (c) => {
+  app.delete('/:id', requireScope('send'), async (c) => {
     const id = parseVerificationId(c.req.param('id'))
     if (!id) return refusal(c, refused('unknown_verification'))
     c.set('verification', id)

@@ -11,6 +11,7 @@
  * | `P:{A}:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
  * | `P:{A}:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
  * | `P:applications` | sorted set: applications by when last seen | a day, renewed | the API |
+ * | `P:api-keys` | hash: id of an API key -> holder, scopes, times, SHA-256 of the key | ten years, renewed | `npm run keys` |
  * | `P:m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
  *
  * P is the prefix, A the application, TAG the keyed tag of a number (never the number).
@@ -31,6 +32,7 @@ export function createKeys(prefix: string) {
     wrongChecks: (application: Application, tag: string) => `${of(application)}w:${tag}`,
     idempotency: (application: Application, name: string) => `${of(application)}i:${name}`,
     agenda: (application: Application) => `${of(application)}agenda`,
+    apiKeys: () => `${prefix}:api-keys`,
     applications: () => `${prefix}:applications`,
     message: (messageId: string) => `${prefix}:m:${messageId}`,
   }

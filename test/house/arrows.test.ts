@@ -34,6 +34,7 @@ const ARROWS: Record<string, readonly string[]> = {
     '#providers',
     '#runtime',
   ],
+  'apps/admin': ['node:', '#verification', '#store', '#runtime'],
   'apps/sandbox': ['node:', 'hono', '@hono/node-server', 'ws'],
   'apps/dev': ['node:', 'pino-pretty', '#runtime'],
 }
@@ -47,7 +48,7 @@ const RESERVED: readonly { what: RegExp; only: RegExp; why: string }[] = [
   },
   {
     what: /\bprocess\.env\b/,
-    only: /^apps\/(api|worker|sandbox)\/main\.ts$|^apps\/dev\//,
+    only: /^apps\/(api|worker|sandbox)\/main\.ts$|^apps\/(admin\/keys\.ts$|dev\/)/,
     why: 'the environment is read in config.ts, which main.ts hands it to',
   },
   { what: /\bVITEST\b|from 'vitest'/, only: /^$/, why: 'no test knowledge in production code' },
