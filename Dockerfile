@@ -10,6 +10,7 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json tsconfig.json ./
 COPY packages ./packages
+COPY apps/admin ./apps/admin
 COPY apps/api ./apps/api
 COPY apps/worker ./apps/worker
 COPY apps/sandbox ./apps/sandbox

@@ -5,8 +5,8 @@
 import { refuseToStart } from '#runtime/env.ts'
 import { createKeys } from '#store/keys.ts'
 import { createStop, type Stopped } from '#store/stop.ts'
+import { readConfig } from './config.ts'
 import { sentenceOfFault, withRedis } from './connection.ts'
-import { readConfig } from './policy-config.ts'
 
 const USAGE = `Usage:
   npm run sending -- stop [REASON]

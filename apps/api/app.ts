@@ -21,6 +21,7 @@ import { createReadDestination } from './destinations.ts'
 import { guideFault, guideRoutes } from './guide.ts'
 import { completeHeaders, headersOf } from './headers.ts'
 import { healthRoutes, type Readiness } from './health.ts'
+import type { KeyRing } from './key-ring.ts'
 import { OPENAPI } from './openapi.ts'
 import { problem } from './problem.ts'
 import { createStart } from './starting.ts'
@@ -29,7 +30,6 @@ import { verificationRoutes } from './verifications.ts'
 export type AppConfig = Pick<
   ApiConfig,
   | 'production'
-  | 'apiKeys'
   | 'publicForm'
   | 'pythonRoutes'
   | 'regions'
@@ -42,6 +42,7 @@ export type AppConfig = Pick<
 
 export type AppDeps = {
   config: AppConfig
+  ring: KeyRing
   verifications: Verifications
   enqueue: (send: SendReference) => void
   takeReceipt: (receipt: Receipt) => void
@@ -66,7 +67,7 @@ export function createApp(deps: AppDeps): App {
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
   if (config.publicForm) app.route('/', guideRoutes(parts))
   if (config.callbacks) app.route('/', callbackRoutes(config.callbacks, deps.takeReceipt))
-  app.use('/v1/*', requireCaller(config.apiKeys))
+  app.use('/v1/*', requireCaller(deps.ring))
   app.route('/v1/verifications', verificationRoutes(parts))
   app.route('/v1', checkRoutes(parts))
 
@@ -100,6 +101,7 @@ function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
         duration_ms: Math.round((performance.now() - startedAt) * 10) / 10,
         client_ip: c.get('clientIp'),
         application: c.get('application'),
+        api_key: c.get('apiKey'),
         verification: c.get('verification'),
         destination: c.get('destination'),
         refusal: c.get('refusal'),

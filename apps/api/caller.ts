@@ -1,41 +1,49 @@
 /**
- * Who calls: an API key names its application. Compared by digest and in constant time, and before a body is read.
+ * Who calls, and what they may do: an API key names its application and its scopes. Settled before a body is read, and
+ * before a caller learns what exists.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
+import { type ApiKey, SCOPES, type Scope } from '#verification/api-key.ts'
 import type { Application } from '#verification/verification.ts'
-import type { ApiKey } from './config.ts'
 import { type ApiEnv, headerOf } from './context.ts'
+import type { KeyRing } from './key-ring.ts'
 import { problem } from './problem.ts'
 
-/** Everything belongs to it where no API keys are set. */
+/** Everything belongs to it where there are no API keys. */
 export const DEFAULT_APPLICATION = 'default' as Application
 
-const digest = (text: string) => createHash('sha256').update(text).digest()
+type Caller = Pick<ApiKey, 'application' | 'scopes' | 'id'>
 
-function createIdentify(apiKeys: readonly ApiKey[]): (authorization?: string) => Application | undefined {
-  if (apiKeys.length === 0) return () => DEFAULT_APPLICATION
-  const known = apiKeys.map(({ application, key }) => ({ application, digest: digest(key) }))
-  return (authorization = '') => {
-    const key = /^Bearer ([!-~]+)$/i.exec(authorization)?.[1]
-    if (key === undefined) return undefined
-    const presented = digest(key)
-    let found: Application | undefined
-    for (const candidate of known) {
-      if (timingSafeEqual(candidate.digest, presented)) found = candidate.application
+const ANYBODY: Caller = { application: DEFAULT_APPLICATION, scopes: SCOPES }
+
+/** While the keys of Redis have never been read, a key that is not known is answered 503: it may be a good one. */
+export function requireCaller(ring: KeyRing): MiddlewareHandler<ApiEnv> {
+  return async (c, next) => {
+    const caller = callerOf(ring, headerOf(c, 'authorization'))
+    if (caller === undefined) {
+      if (!ring.isComplete()) return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
+      return problem(c, 'unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } })
     }
-    return found
+    c.set('application', caller.application)
+    c.set('scopes', caller.scopes)
+    c.set('apiKey', caller.id)
+    return await next()
   }
 }
 
-export function requireCaller(apiKeys: readonly ApiKey[]): MiddlewareHandler<ApiEnv> {
-  const identify = createIdentify(apiKeys)
-  return async (c, next) => {
-    const application = identify(headerOf(c, 'authorization'))
-    if (!application) {
-      return problem(c, 'unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } })
-    }
-    c.set('application', application)
-    return await next()
-  }
+function callerOf(ring: KeyRing, authorization = ''): Caller | undefined {
+  if (ring.isOpen()) return ANYBODY
+  const key = /^Bearer ([!-~]+)$/i.exec(authorization)?.[1]
+  return key === undefined ? undefined : ring.find(key)
+}
+
+/** For every route of `/v1`, before its own function: what a key must be allowed to do to come this far. */
+export function requireScope(scope: Scope): MiddlewareHandler<ApiEnv> {
+  return async (c, next) => (c.get('scopes').includes(scope) ? await next() : lacks(c, scope))
+}
+
+/** RFC 6750 §3.1. */
+function lacks(c: Context<ApiEnv>, scope: Scope): Response {
+  const challenge = `Bearer error="insufficient_scope", scope="${scope}"`
+  return problem(c, 'insufficient_scope', { scope, headers: { 'WWW-Authenticate': challenge } })
 }

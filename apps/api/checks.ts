@@ -7,6 +7,7 @@ import { maskDestination } from '#verification/destination.ts'
 import { refused } from '#verification/refusal.ts'
 import { type Channel, parseVerificationId } from '#verification/verification.ts'
 import { readJson } from './body.ts'
+import { requireScope } from './caller.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
 import { codeField, countryField, purposeField, toField } from './fields.ts'
@@ -32,7 +33,7 @@ export type CheckRoutes = {
 export function checkRoutes({ verifications, readDestination, channels }: CheckRoutes) {
   const app = new Hono<ApiEnv>()
 
-  app.post('/verifications/:id/checks', async (c) => {
+  app.post('/verifications/:id/checks', requireScope('check'), async (c) => {
     const key = readIdempotencyKey(c)
     if (key instanceof Response) return key
     const body = await readJson(c, byId)
@@ -46,7 +47,7 @@ export function checkRoutes({ verifications, readDestination, channels }: CheckR
     return checked.kind === 'refused' ? refusal(c, checked) : answer(c, checked)
   })
 
-  app.post('/checks', async (c) => {
+  app.post('/checks', requireScope('check'), async (c) => {
     const key = readIdempotencyKey(c)
     if (key instanceof Response) return key
     const body = await readJson(c, byNumber)

@@ -11,20 +11,31 @@ import {
   type Reader,
   toggle,
 } from '#runtime/env.ts'
-import { readSettings, requireInProduction, type Settings } from '#runtime/settings.ts'
+import { isRepeated, readKeysInRedis, readSettings, type Settings } from '#runtime/settings.ts'
+import {
+  type ApiKey,
+  DEFAULT_SCOPES,
+  digestOf,
+  parseKeyHolder,
+  parseScopes,
+  SCOPES,
+} from '#verification/api-key.ts'
 import type { Region } from '#verification/destination.ts'
 import type { Lists } from '#verification/lists.ts'
-import { type Application, type Channel, parseApplication } from '#verification/verification.ts'
+import { type Channel, FORM_APPLICATION } from '#verification/verification.ts'
 import type { CallbackConfig } from './callbacks.ts'
-
-export type ApiKey = { application: Application; key: string }
 
 export type ApiConfig = Settings & {
   host: string
   port: number
   production: boolean
-  /** Empty outside production: then `/v1` is open and everything belongs to one application. */
+  /** Those of the environment. */
   apiKeys: readonly ApiKey[]
+  /** Where they come from, when from a file: it is read again while the API runs. */
+  apiKeysFile: string
+  /** Whether the keys of `npm run keys` count too. */
+  keysInRedis: boolean
+  maxConnections: number
   /** The guide's routes and page. */
   publicForm: boolean
   /** The guide's Python variant: GET with query parameters, numbers without `+`. */
@@ -42,16 +53,30 @@ export type ApiConfig = Settings & {
 }
 
 const KEY_SHORTEST = 32
-/** What the form starts belongs to an application of its own. */
-export const FORM_APPLICATION = 'form' as Application
+/** A random key in hex misses more than six of the sixteen digits once in ten thousand, one in base64 never. */
+const KEY_SIGNS_LEAST = 10
 
+/**
+ * NAME:KEY, or NAME/SCOPES:KEY. Scopes stand with the name: a key may hold any sign, so behind it a misspelt scope would
+ * be taken for more of the key.
+ */
 const apiKey: Kind<ApiKey> = {
-  expected: `NAME:KEY with a name of 1 to 32 characters a-z 0-9 - _ (not ${FORM_APPLICATION}) and a key of at least ${KEY_SHORTEST} characters`,
+  expected:
+    `NAME:KEY or NAME/SCOPES:KEY, with a name of 1 to 32 characters a-z 0-9 - _ (not ${FORM_APPLICATION}), ` +
+    `scopes of ${SCOPES.join(' ')} joined by +, and a random key of at least ${KEY_SHORTEST} characters`,
   parse(text) {
-    const [, name = '', key = ''] = /^([^:]+):([!-~]+)$/.exec(text) ?? []
-    const application = name === FORM_APPLICATION ? undefined : parseApplication(name)
-    return application && key.length >= KEY_SHORTEST ? { application, key } : undefined
+    const [, name = '', scopeList, key = ''] = /^([^:/]+)(?:\/([a-z+]*))?:([!-~]+)$/.exec(text) ?? []
+    const application = parseKeyHolder(name)
+    const scopes = scopeList === undefined ? DEFAULT_SCOPES : parseScopes(scopeList)
+    if (!application || !scopes || isGuessable(key)) return undefined
+    return { application, scopes, digest: digestOf(key).toString('base64url') }
   },
+}
+
+/** Nobody tries 32 random characters; but `changeme` four times, or all zeros, stands in every list. */
+function isGuessable(key: string): boolean {
+  const signs = [...key]
+  return key.length < KEY_SHORTEST || new Set(signs).size < KEY_SIGNS_LEAST || isRepeated(signs)
 }
 
 const proxy: Kind<string> = {
@@ -67,13 +92,19 @@ const proxy: Kind<string> = {
 export function readConfig(env: Environment): { config: ApiConfig; problems: readonly string[] } {
   const reader = createReader(env)
   const settings = readSettings(reader)
-  if (reader.production) requireInProduction(reader, ['API_KEYS'])
+  const keysInRedis = readKeysInRedis(reader)
+  if (reader.production && !keysInRedis && !reader.has('API_KEYS')) {
+    reader.problem('API_KEYS', 'must be set when NODE_ENV=production, or API_KEYS_IN_REDIS=on')
+  }
   const config: ApiConfig = {
     ...settings,
     production: reader.production,
     host: reader.value('HOST', anyText, '127.0.0.1'),
     port: reader.value('PORT', integer(0, 65_535), 3000),
-    apiKeys: reader.secret('API_KEYS', listOf(apiKey), []),
+    apiKeys: readApiKeys(reader),
+    apiKeysFile: reader.value('API_KEYS_FILE', anyText, ''),
+    keysInRedis,
+    maxConnections: reader.value('MAX_CONNECTIONS', integer(1, 65_535), 2_000),
     publicForm: reader.value('PUBLIC_FORM', toggle, !reader.production),
     pythonRoutes: reader.value('GUIDE_PYTHON_ROUTES', toggle, false),
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
@@ -82,10 +113,22 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     callbacks: readCallbacks(reader, settings.publicUrl),
     channels: settings.providers.includes('rest') ? ['sms', 'call'] : ['sms'],
   }
-  if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {
+  return { config, problems: reader.problems }
+}
+
+function readApiKeys(reader: Reader): readonly ApiKey[] {
+  const keys = reader.secret('API_KEYS', listOf(apiKey), [])
+  if (new Set(keys.map(({ digest }) => digest)).size < keys.length) {
     reader.problem('API_KEYS', 'the same key stands there twice')
   }
-  return { config, problems: reader.problems }
+  return keys
+}
+
+/** What stands in API_KEYS_FILE by now, or everything wrong with it. */
+export function parseApiKeys(text: string): { keys: readonly ApiKey[]; problems: readonly string[] } {
+  const reader = createReader({ API_KEYS: text.trim() })
+  if (!reader.has('API_KEYS')) reader.problem('API_KEYS_FILE', 'the file it names is empty')
+  return { keys: readApiKeys(reader), problems: reader.problems }
 }
 
 /** Whoever asks for callbacks must be able to check them. */

@@ -1,6 +1,7 @@
 /** What a request carries from the middleware to the routes and into its log line. */
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
+import type { Scope } from '#verification/api-key.ts'
 import type { Application } from '#verification/verification.ts'
 
 export type ApiEnv = {
@@ -14,6 +15,10 @@ export type ApiEnv = {
     /** Of the person or program at the other end, past our own proxies. */
     clientIp: string
     application: Application
+    /** What its API key allows. */
+    scopes: readonly Scope[]
+    /** The id of that key, when it is one of Redis. */
+    apiKey: string | undefined
     /** The verification the request was about, once known. */
     verification: string
     /** The code of the refusal, when it was refused. */

@@ -2,17 +2,17 @@
  * The routes of SignalWire's guide "Two Factor Authentication via SMS", with its fields, texts and statuses, for
  * everyone who comes from it. Plain clients get the guide's exact answers; a browser gets the page.
  */
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import type { Verifications } from '#store/verifications.ts'
 import { parseCode } from '#verification/code.ts'
 import { maskDestination, type ParsedDestination, type Region } from '#verification/destination.ts'
 import { DEFAULT_LOCALE } from '#verification/message.ts'
 import type { Refused } from '#verification/refusal.ts'
-import { DEFAULT_PURPOSE } from '#verification/verification.ts'
+import { DEFAULT_PURPOSE, FORM_APPLICATION } from '#verification/verification.ts'
 import { readFormOrJson, readQuery } from './body.ts'
-import { FORM_APPLICATION } from './config.ts'
 import { type ApiEnv, headerOf } from './context.ts'
+import { isCrossSite } from './cross-site.ts'
 import type { ReadDestination } from './destinations.ts'
 import { codeField, toField } from './fields.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
@@ -42,6 +42,8 @@ export function guideRoutes(deps: GuideRoutes) {
 
   app.get('/', (c) => c.html(renderPage({})))
   app.get('/style.css', (c) => c.body(STYLE, 200, { 'Content-Type': 'text/css; charset=utf-8' }))
+
+  for (const path of ['/request-auth', '/validate-auth']) app.use(path, refuseCrossSite)
 
   app.post('/request-auth', async (c) => {
     if (deps.pythonRoutes && c.req.query('number') !== undefined) return requestByQuery(c)
@@ -127,6 +129,13 @@ export function guideRoutes(deps: GuideRoutes) {
   }
 
   return app
+}
+
+/** What another site's page sends is refused before it is read. */
+const refuseCrossSite: MiddlewareHandler<ApiEnv> = async (c, next) => {
+  if (!isCrossSite(c)) return await next()
+  c.set('refusal', 'cross_site')
+  return tell(c, forbidden({ fault: 'This was sent by another site. Use the form below.' }))
 }
 
 function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {

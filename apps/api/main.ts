@@ -1,5 +1,4 @@
 /** The API's composition root: reads the configuration, connects, listens, and ends in order. */
-import { serve } from '@hono/node-server'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
 import { createReceipts } from '#receipts/receipts.ts'
 import { refuseToStart } from '#runtime/env.ts'
@@ -7,19 +6,20 @@ import { listen } from '#runtime/listen.ts'
 import { createLog } from '#runtime/log.ts'
 import { connectForQueue, connectForRequests, faultName, watchRedis } from '#runtime/redis.ts'
 import { onShutdown, within } from '#runtime/shutdown.ts'
+import { createApiKeys } from '#store/api-keys.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
 import { createVerifications } from '#store/verifications.ts'
 import { countSegments } from '#verification/message.ts'
 import { createVault } from '#verification/vault.ts'
-import type { SendReference } from '#verification/verification.ts'
+import { FORM_APPLICATION, type SendReference } from '#verification/verification.ts'
 import { createApp } from './app.ts'
 import { DEFAULT_APPLICATION } from './caller.ts'
-import { FORM_APPLICATION, readConfig } from './config.ts'
+import { readConfig } from './config.ts'
+import { createKeyRing } from './key-ring.ts'
+import { followKeys } from './key-sources.ts'
+import { createApiServer, listenOn, SERVER_LIMITS } from './server.ts'
 
-/** Slow senders of headers and bodies are cut off; what a request needs takes a fraction of it. */
-const HEADERS_TIMEOUT_MS = 5_000
-const REQUEST_TIMEOUT_MS = 10_000
 /** Each API tells the sweepers whom it serves, well before they would forget. */
 const SEEN_EVERY_MS = 60_000
 
@@ -40,6 +40,7 @@ const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redis
 const watch = watchRedis(redis, { production: config.production, log })
 const deliveries = createDeliveries(parts)
 const receipts = createReceipts({ deliveries, log })
+const ring = createKeyRing(config)
 let stopping = false
 
 function enqueue(send: SendReference): void {
@@ -50,8 +51,7 @@ function enqueue(send: SendReference): void {
 }
 
 async function seeApplications(): Promise<void> {
-  const named = config.apiKeys.map(({ application }) => application)
-  const applications = new Set([DEFAULT_APPLICATION, FORM_APPLICATION, ...named])
+  const applications = new Set([DEFAULT_APPLICATION, FORM_APPLICATION, ...ring.applications()])
   try {
     await deliveries.seeApplications([...applications], Date.now())
   } catch (error) {
@@ -61,8 +61,12 @@ async function seeApplications(): Promise<void> {
 redis.on('ready', seeApplications)
 const seeing = setInterval(seeApplications, SEEN_EVERY_MS)
 
+const keys = followKeys({ config, apiKeys: createApiKeys(parts), ring, log, onChange: seeApplications })
+redis.on('ready', keys.look)
+
 const app = createApp({
   config,
+  ring,
   verifications: createVerifications({
     ...parts,
     countSegments: countSegments({ ...config.message, ttlMs: config.policy.codeTtlMs }),
@@ -72,20 +76,18 @@ const app = createApp({
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
   log,
 })
+const httpServer = createApiServer({
+  fetch: app.fetch,
+  hostname: config.host,
+  production: config.production,
+  limits: { ...SERVER_LIMITS, connectionsMax: config.maxConnections },
+  log,
+})
 const server = await listen({
   program: 'api',
   variable: 'PORT',
   port: config.port,
-  open: (onListening) =>
-    serve(
-      {
-        fetch: app.fetch,
-        hostname: config.host,
-        port: config.port,
-        serverOptions: { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
-      },
-      onListening,
-    ),
+  open: (onListening) => listenOn(httpServer, config, onListening),
 })
 log.info({ port: server.port }, 'api listening')
 
@@ -95,6 +97,7 @@ onShutdown({
   async stop() {
     stopping = true
     clearInterval(seeing)
+    keys.stop()
     const finished = await within(config.shutdownDeadlineMs, server.close())
     receipts.stop()
     await within(1_000, receipts.settled())

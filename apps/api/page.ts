@@ -17,7 +17,7 @@ export type PageState = {
   sentTo?: string
   /** The masked number that has just been approved. */
   approved?: string
-  /** Something on our side. */
+  /** What no field is at fault for. */
   fault?: string
 }
 

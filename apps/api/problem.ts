@@ -3,6 +3,7 @@
  * (RFC 9457). `code` is stable; sentences may be improved at any time.
  */
 import type { Context } from 'hono'
+import type { Scope } from '#verification/api-key.ts'
 import type { DestinationRefusal, GateRefusal, Refused, VerificationRefusal } from '#verification/refusal.ts'
 import type { ApiEnv } from './context.ts'
 import { answerJson } from './headers.ts'
@@ -15,6 +16,7 @@ type RequestProblem =
   | 'unsupported_media_type'
   | 'unauthorized'
   | 'bad_signature'
+  | 'insufficient_scope'
   | 'not_found'
   | 'method_not_allowed'
   | 'service_unavailable'
@@ -30,6 +32,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   invalid_code: [400, 'A code is 6 digits. This check was not counted.'],
   unauthorized: [401, 'Send a valid API key as "Authorization: Bearer KEY".'],
   bad_signature: [403, 'The signature of this callback is not right.'],
+  insufficient_scope: [403, 'This API key lacks the scope that the call needs.'],
   not_found: [404, 'There is nothing at this address.'],
   method_not_allowed: [405, 'This address does not take this method.'],
   body_too_large: [413, 'The body is larger than 8 KiB.'],
@@ -76,6 +79,7 @@ export function problem(
     retryAfterMs?: number
     limit?: string
     errors?: readonly FieldProblem[]
+    scope?: Scope
     headers?: Record<string, string>
   } = {},
 ): Response {
@@ -90,6 +94,7 @@ export function problem(
     retry_after: wait === undefined ? undefined : Number(wait),
     limit: more.limit,
     errors: more.errors,
+    scope: more.scope,
   }
   return answerJson(c, status, body, {
     'Content-Type': 'application/problem+json',

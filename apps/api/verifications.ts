@@ -14,6 +14,7 @@ import {
 } from '#verification/verification.ts'
 import { startedAnswer, verificationAnswer } from './answers.ts'
 import { readJson, readOptionalJson } from './body.ts'
+import { requireScope } from './caller.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
 import { channelField, clientIpField, countryField, localeField, purposeField, toField } from './fields.ts'
@@ -51,7 +52,7 @@ export function verificationRoutes(parts: VerificationRoutes) {
   const { verifications, start, enqueue, readDestination, channels } = parts
   const app = new Hono<ApiEnv>()
 
-  app.post('/', async (c) => {
+  app.post('/', requireScope('send'), async (c) => {
     const key = readIdempotencyKey(c)
     if (key instanceof Response) return key
     const body = await readJson(c, startFields)
@@ -80,7 +81,7 @@ export function verificationRoutes(parts: VerificationRoutes) {
     return answerJson(c, 202, startedAnswer(started, destination, purpose), { Location: location })
   })
 
-  app.get('/:id', async (c) => {
+  app.get('/:id', requireScope('read'), async (c) => {
     const id = parseVerificationId(c.req.param('id'))
     const view = id && (await verifications.read(c.get('application'), id))
     if (!view) return refusal(c, refused('unknown_verification'))
@@ -88,7 +89,7 @@ export function verificationRoutes(parts: VerificationRoutes) {
     return answerJson(c, 200, verificationAnswer(view))
   })
 
-  app.post('/:id/sends', async (c) => {
+  app.post('/:id/sends', requireScope('send'), async (c) => {
     const id = parseVerificationId(c.req.param('id'))
     const application = c.get('application')
     const body = await readOptionalJson(c, resendFields)
@@ -102,7 +103,7 @@ export function verificationRoutes(parts: VerificationRoutes) {
     return view ? answerJson(c, 202, verificationAnswer(view)) : refusal(c, refused('unknown_verification'))
   })
 
-  app.delete('/:id', async (c) => {
+  app.delete('/:id', requireScope('send'), async (c) => {
     const id = parseVerificationId(c.req.param('id'))
     if (!id) return refusal(c, refused('unknown_verification'))
     c.set('verification', id)

@@ -69,7 +69,7 @@ function whereToLook(programs: Program[], redis: Redis, tookMs: number): string 
   }
   const inbox = at('sandbox')
   const lines = [
-    `Ready in ${(tookMs / 1000).toFixed(1)} s. Redis: ${FROM[redis.origin]}.`,
+    `Ready in ${(tookMs / 1000).toFixed(1)} s. Redis: ${FROM[redis.origin]}${addressOf(redis)}.`,
     '',
     `  Page   ${at('api')}`,
     inbox
@@ -80,6 +80,11 @@ function whereToLook(programs: Program[], redis: Redis, tookMs: number): string 
     '',
   ]
   return lines.join('\n')
+}
+
+/** For `npm run keys` and redis-cli. One that was given is known, and its address may hold a password. */
+function addressOf({ origin, url }: Redis): string {
+  return origin === 'REDIS_URL' ? '' : ` (${url})`
 }
 
 function say(line: string): void {

@@ -13,6 +13,7 @@ export type LogFields = {
   status?: number | undefined
   duration_ms?: number | undefined
   application?: string | undefined
+  api_key?: string | undefined
   verification?: string | undefined
   send?: number | undefined
   attempt?: number | undefined

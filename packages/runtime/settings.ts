@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import type { MessageStyle } from '#verification/message.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
 import type { MasterKey } from '#verification/vault.ts'
-import { integer, type Kind, listOf, oneOf, type Reader, url } from './env.ts'
+import { integer, type Kind, listOf, oneOf, type Reader, toggle, url } from './env.ts'
 import { readPrices, readRules } from './gate-settings.ts'
 import { LOG_LEVELS, type LogLevel } from './log.ts'
 import { readMessageStyle } from './message-settings.ts'
@@ -45,7 +45,14 @@ const key: Kind<Buffer> = {
 
 /** A key somebody typed: one byte over and over, or nothing but a few. */
 function isWeak(bytes: Buffer): boolean {
-  return new Set(bytes).size < 12
+  return new Set(bytes).size < 12 || isRepeated([...bytes])
+}
+
+/** Whether it is its own beginning over again, to the end: `changemechangemechange`. */
+export function isRepeated(signs: readonly unknown[]): boolean {
+  const half = Math.floor(signs.length / 2)
+  const lengths = Array.from({ length: half }, (_, index) => index + 1)
+  return lengths.some((length) => signs.every((sign, at) => at < length || sign === signs[at - length]))
 }
 
 const namedKey: Kind<MasterKey> = {
@@ -62,6 +69,19 @@ const prefix: Kind<string> = {
   parse: (text) => (/^[a-z0-9_-]{1,20}$/.test(text) ? text : undefined),
 }
 
+/** Where the keys of the service are kept; all that an operator's command needs to know. */
+export function readRedis(reader: Reader): Pick<Settings, 'redisUrl' | 'redisPrefix'> {
+  return {
+    redisUrl: reader.secret('REDIS_URL', url('redis:', 'rediss:'), 'redis://127.0.0.1:6379'),
+    redisPrefix: reader.value('REDIS_PREFIX', prefix, '2fa'),
+  }
+}
+
+/** Whether the API keys of `npm run keys` count. In production only where somebody said so. */
+export function readKeysInRedis(reader: Reader): boolean {
+  return reader.value('API_KEYS_IN_REDIS', toggle, !reader.production)
+}
+
 export function readSettings(reader: Reader): Settings {
   const codeKeys = reader.secret('CODE_KEYS', listOf(namedKey), [
     { id: 'dev', secret: developmentKey('code') },
@@ -70,6 +90,11 @@ export function readSettings(reader: Reader): Settings {
   if (new Set(codeKeys.map(({ id }) => id)).size < codeKeys.length) {
     reader.problem('CODE_KEYS', 'two keys have the same name')
   }
+  const secrets = codeKeys.map(({ secret }) => secret.toString('base64'))
+  if (new Set(secrets).size < secrets.length) reader.problem('CODE_KEYS', 'the same key stands there twice')
+  if (secrets.includes(destinationKey.toString('base64'))) {
+    reader.problem('DESTINATION_KEY', 'must be another key than those of CODE_KEYS')
+  }
   if (reader.production) {
     requireInProduction(reader, ['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY'])
     if (codeKeys.some(({ secret }) => secret.equals(DEVELOPMENT.code))) refusePublicKey(reader, 'CODE_KEYS')
@@ -77,8 +102,7 @@ export function readSettings(reader: Reader): Settings {
   }
   const policy = readPolicy(reader)
   return {
-    redisUrl: reader.secret('REDIS_URL', url('redis:', 'rediss:'), 'redis://127.0.0.1:6379'),
-    redisPrefix: reader.value('REDIS_PREFIX', prefix, '2fa'),
+    ...readRedis(reader),
     logLevel: reader.value('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
     codeKeys,
     destinationKey,

@@ -16,6 +16,7 @@
  * | `{P}:@c:NONCE` | string: a challenge that was used | the challenge's | start |
  * | `{P}:@clock` | string: the time, in a replay of recorded traffic only | an hour | `npm run policy` |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
+ * | `{P}:@api-keys` | hash: id of an API key -> holder, scopes, times, SHA-256 of the key | ten years, renewed | `npm run keys` |
  * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
  * | `{P}:@s:TAG` | hash: our number -> ms when this number told it to stop; kept when a number is erased | five years | heed |
  * | `{P}:@w:TAG:SENDER:KEYWORD` | string: which message of a number was answered by us | a day | heed |
@@ -59,6 +60,7 @@ export function createKeys(prefix: string) {
     clock: () => `${all}clock`,
     /** Every key there is under this prefix. */
     every: () => `{${prefix}}:*`,
+    apiKeys: () => `${all}api-keys`,
     applications: () => `${all}applications`,
     message: (messageId: string) => `${all}m:${messageId}`,
     /** Start of every suppression key; a script that knows a number's tag puts it behind this. */

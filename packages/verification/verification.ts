@@ -29,6 +29,9 @@ export function parseApplication(text: string): Application | undefined {
   return name.test(text) ? (text as Application) : undefined
 }
 
+/** What the page starts belongs to an application of its own. */
+export const FORM_APPLICATION = 'form' as Application
+
 declare const purposeBrand: unique symbol
 /** What a verification is for; a code for one purpose is a wrong code for another. */
 export type Purpose = string & { readonly [purposeBrand]: true }

@@ -6,30 +6,42 @@ import type { Redis } from 'ioredis'
 import { afterAll, expect } from 'vitest'
 import { type AppConfig, createApp } from '#api/app.ts'
 import { DEFAULT_APPLICATION } from '#api/caller.ts'
-import { FORM_APPLICATION } from '#api/config.ts'
 import type { Readiness } from '#api/health.ts'
+import { createKeyRing, type KeyRing } from '#api/key-ring.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
+import { type ApiKey, DEFAULT_SCOPES, digestOf, type Scope } from '#verification/api-key.ts'
 import type { Code } from '#verification/code.ts'
 import type { Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
-import { type Application, parseVerificationId, type SendReference } from '#verification/verification.ts'
+import {
+  type Application,
+  FORM_APPLICATION,
+  parseVerificationId,
+  type SendReference,
+} from '#verification/verification.ts'
 
 export { FORM_APPLICATION }
 
 export const KEYS = {
   shop: 'shop-key-0123456789abcdef0123456789',
   bank: 'bank-key-0123456789abcdef0123456789',
+  /** Of the shop, too, with the scope admin alone. */
+  admin: 'admin-key-0123456789abcdef012345678',
 } as const
 
-export const WITH_KEYS: Partial<AppConfig> = {
-  apiKeys: [
-    { application: 'shop' as Application, key: KEYS.shop },
-    { application: 'bank' as Application, key: KEYS.bank },
-  ],
+/** What the app is given, and the keys of the environment. */
+type Config = AppConfig & { apiKeys: readonly ApiKey[] }
+
+export function apiKey(application: string, key: string, scopes: readonly Scope[] = DEFAULT_SCOPES): ApiKey {
+  return { application: application as Application, scopes, digest: digestOf(key).toString('base64url') }
 }
 
-const DEFAULTS: AppConfig = {
+export const WITH_KEYS: Partial<Config> = {
+  apiKeys: [apiKey('shop', KEYS.shop), apiKey('bank', KEYS.bank), apiKey('shop', KEYS.admin, ['admin'])],
+}
+
+const DEFAULTS: Config = {
   production: false,
   apiKeys: [],
   publicForm: true,
@@ -42,11 +54,19 @@ const DEFAULTS: AppConfig = {
   channels: ['sms'],
 }
 
+/** A ring of these keys, and none in Redis. */
+function ringOf({ production, apiKeys }: Pick<Config, 'production' | 'apiKeys'>) {
+  const ring = createKeyRing({ production })
+  ring.setConfigured(apiKeys)
+  ring.setStored({ keys: [], everMade: false })
+  return ring
+}
+
 export type Line = LogFields & { level: string; msg: string }
 export type Json = Record<string, unknown>
 export type Headers = Record<string, string>
 
-type Options = { config?: Partial<AppConfig>; policy?: Partial<Policy>; readiness?: Readiness }
+type Options = { config?: Partial<Config>; policy?: Partial<Policy>; readiness?: Readiness; ring?: KeyRing }
 
 const everyLine: Line[] = []
 const everyCode = new Set<string>()
@@ -63,7 +83,7 @@ export function expectNoSecret(text: string): void {
   for (const code of everyCode) expect(plain).not.toContain(code)
 }
 
-function keptLog(lines: Line[]): Log {
+export function keptLog(lines: Line[]): Log {
   const keep = (level: string) => (fields: LogFields, msg: string) => {
     // As it is written: a field that is undefined is none.
     const line: Line = { ...JSON.parse(JSON.stringify(fields)), level, msg }
@@ -73,13 +93,15 @@ function keptLog(lines: Line[]): Log {
   return { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
 }
 
-export function apiOn(redis: Redis, { config, policy, readiness }: Options = {}) {
+export function apiOn(redis: Redis, { config, policy, readiness, ring }: Options = {}) {
   const store = storeOn(redis, policy)
   const enqueued: SendReference[] = []
   const receipts: Receipt[] = []
   const lines: Line[] = []
+  const all = { ...DEFAULTS, ...config }
   const app = createApp({
-    config: { ...DEFAULTS, ...config },
+    config: all,
+    ring: ring ?? ringOf(all),
     verifications: store.verifications,
     enqueue: (send) => void enqueued.push(send),
     takeReceipt: (receipt) => void receipts.push(receipt),
@@ -139,6 +161,7 @@ export function failingApi(fault: Error) {
   }
   return createApp({
     config: { ...DEFAULTS, pythonRoutes: true },
+    ring: ringOf(DEFAULTS),
     verifications,
     enqueue: () => {},
     takeReceipt: () => {},

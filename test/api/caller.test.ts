@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { freshDestination } from '#test/fixtures/store.ts'
 import type { Application } from '#verification/verification.ts'
-import { apiOn, expectProblem, jsonOf, KEYS, WITH_KEYS } from './api.ts'
+import { apiKey, apiOn, expectProblem, jsonOf, KEYS, WITH_KEYS } from './api.ts'
 
 const connection = useRedis()
 const START = '/v1/verifications'
@@ -119,10 +119,7 @@ describe('one application', () => {
   it('keeps its verifications when its key changes', async () => {
     const api = apiOn(connection.redis, {
       config: {
-        apiKeys: [
-          { application: SHOP, key: KEYS.shop },
-          { application: SHOP, key: KEYS.bank },
-        ],
+        apiKeys: [apiKey('shop', KEYS.shop), apiKey('shop', KEYS.bank)],
       },
     })
     const { id } = await api.start(as(KEYS.shop), SHOP)

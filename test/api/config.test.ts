@@ -1,4 +1,5 @@
 /** The API's configuration: defaults, every mistake by name and all at once, never a value, and what production asks. */
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,12 +10,19 @@ import { DEFAULT_POLICY } from '#verification/policy.ts'
 const keyOf = (bytes: number) =>
   Buffer.from(Array.from({ length: bytes }, (_, index) => index * 7)).toString('base64')
 const SECRET = keyOf(32)
-const API_KEY = `shop:${'k'.repeat(32)}`
+const OTHER_SECRET = Buffer.from(SECRET, 'base64').reverse().toString('base64')
+const THIRD_SECRET = Buffer.from(SECRET, 'base64')
+  .subarray()
+  .fill('third key of the tests', 5, 27)
+  .toString('base64')
+const KEY = 'kk-0123456789abcdefghijklmnopqrst'.slice(0, 32)
+const API_KEY = `shop:${KEY}`
+const NINE_SIGNS = 'kkabcdefghaabbccddeeffgghhkkabka'
 const PRODUCTION = {
   NODE_ENV: 'production',
   REDIS_URL: 'redis://redis:6379',
   CODE_KEYS: `k1:${SECRET}`,
-  DESTINATION_KEY: SECRET,
+  DESTINATION_KEY: OTHER_SECRET,
   API_KEYS: API_KEY,
 }
 
@@ -47,6 +55,9 @@ it('an empty environment is a working API on 127.0.0.1:3000, open, with the form
     redisPrefix: '2fa',
     logLevel: 'info',
     apiKeys: [],
+    apiKeysFile: '',
+    keysInRedis: true,
+    maxConnections: 2_000,
     publicForm: true,
     pythonRoutes: false,
     regions: new Set(['US', 'CA']),
@@ -71,15 +82,40 @@ describe('a mistake is said by its name and never by its value:', () => {
       'API_KEYS',
       [
         'marker',
-        `shop:${'k'.repeat(31)}`,
-        `Shop:${'k'.repeat(32)}`,
+        KEY,
+        `shop:${KEY.slice(1)}`,
+        `Shop:${KEY}`,
         `${API_KEY},`,
-        `:${'k'.repeat(32)}`,
-        `form:${'k'.repeat(32)}`,
-        `shop:${'k'.repeat(32)},bank:${'k'.repeat(32)}`,
+        `:${KEY}`,
+        `form:${KEY}`,
+        `shop:${KEY},bank:${KEY}`,
+        `shop:${KEY},shop/check:${KEY}`,
+        `shop/:${KEY}`,
+        `shop/chek:${KEY}`,
+        `shop/Send:${KEY}`,
+        `shop/send,check:${KEY}`,
+        `shop/send+send:${KEY}`,
+        `shop/send+check+:${KEY}`,
+        `/send:${KEY}`,
+        `shop:${'k'.repeat(64)}`,
+        `shop:${'changeme'.repeat(4)}`,
+        `shop:${'0123456789abcdef'.repeat(2)}`,
+        `shop:${'kkabcdefghi'.repeat(3)}k`,
+        `shop:${NINE_SIGNS}`,
       ],
     ],
-    ['CODE_KEYS', ['marker', `toolong:${SECRET}`, SECRET, 'k1:c2hvcnQ=', `k1:${'A'.repeat(43)}=`]],
+    [
+      'CODE_KEYS',
+      [
+        'marker',
+        `toolong:${SECRET}`,
+        SECRET,
+        'k1:c2hvcnQ=',
+        `k1:${'A'.repeat(43)}=`,
+        `k1:${Buffer.alloc(32, '0123456789abcdef').toString('base64')}`,
+        `k2:${SECRET},k1:${SECRET}`,
+      ],
+    ],
     [
       'DESTINATION_KEY',
       ['marker', 'c2hvcnQ=', Buffer.alloc(32, 'ab').toString('base64'), keyOf(31), keyOf(33), `${SECRET}x`],
@@ -95,6 +131,8 @@ describe('a mistake is said by its name and never by its value:', () => {
       ['marker', '10.0.0.0/33', '10.0.0', '10.0.0.0/', '10.0.0.0/8/8', '::1/129', 'localhost'],
     ],
     ['ALLOWED_REGIONS', ['us', 'USA', 'US,', 'US;CA', 'marker']],
+    ['API_KEYS_IN_REDIS', ['yes', 'ON', 'marker']],
+    ['MAX_CONNECTIONS', ['0', '65536', '1e3', 'marker']],
     ['SHUTDOWN_DEADLINE_SECONDS', ['0', '301', 'marker']],
     ['NODE_ENV', ['prod', 'Production', 'productionproduction', 'marker']],
     ['SIGNALWIRE_NUMBER', ['2025550199', '+1 202 555 0199', 'marker']],
@@ -103,7 +141,7 @@ describe('a mistake is said by its name and never by its value:', () => {
       const { problems } = readConfig({ [name]: value })
       expect({ value, names: namesOf(problems) }).toEqual({ value, names: [name] })
       const said = problems.join('\n').slice(name.length)
-      expect(said).not.toMatch(/marker|kkkk|c2hvcnQ/)
+      expect(said).not.toMatch(/marker|kk|chek|c2hvcnQ/)
       expect(said).not.toContain(SECRET)
     }
   })
@@ -117,6 +155,8 @@ it('at the edges of its ranges a value is taken', () => {
     { CODE_TTL_SECONDS: '600' },
     { CHECKS_MAX: '1' },
     { CHECKS_MAX: '10' },
+    { MAX_CONNECTIONS: '1' },
+    { MAX_CONNECTIONS: '65535' },
     { SHUTDOWN_DEADLINE_SECONDS: '1' },
     { SHUTDOWN_DEADLINE_SECONDS: '300' },
     { TRUSTED_PROXIES: '10.0.0.0/8, ::1,fd00::/8,192.0.2.1/32' },
@@ -140,7 +180,42 @@ it('all mistakes are said at once', () => {
 })
 
 it('two code keys of one name are a mistake', () => {
-  expect(namesOf(readConfig({ CODE_KEYS: `k1:${SECRET},k1:${SECRET}` }).problems)).toEqual(['CODE_KEYS'])
+  expect(namesOf(readConfig({ CODE_KEYS: `k1:${SECRET},k1:${OTHER_SECRET}` }).problems)).toEqual([
+    'CODE_KEYS',
+  ])
+})
+
+it('one secret for codes and numbers is a mistake', () => {
+  const { problems } = readConfig({ CODE_KEYS: `k2:${OTHER_SECRET},k1:${SECRET}`, DESTINATION_KEY: SECRET })
+  expect(problems).toEqual(['DESTINATION_KEY: must be another key than those of CODE_KEYS'])
+})
+
+describe('API_KEYS', () => {
+  const read = (API_KEYS: string) => readConfig({ API_KEYS })
+
+  it('names holders and scopes, and holds digests instead of keys', () => {
+    const { config, problems } = read(`shop:${KEY}, shop/check:${KEY}2,ops/read+admin:${KEY}3`)
+    expect(problems).toEqual([])
+    expect(config.apiKeys.map(({ application, scopes }) => [application, ...scopes])).toEqual([
+      ['shop', 'send', 'check', 'read'],
+      ['shop', 'check'],
+      ['ops', 'read', 'admin'],
+    ])
+    expect(JSON.stringify(config)).not.toContain(KEY)
+  })
+
+  it.each([
+    ['with a colon', `${KEY.slice(1)}:`],
+    ['that ends as scopes would', `${KEY}:send+check`],
+    ['with a slash', `${KEY}/check:x`],
+    ['of ten different signs', NINE_SIGNS.replace('ka', 'kz')],
+    ['of 32 characters in hex', '00112233445566778899aabbccddeeff'],
+    ['of 32 bytes in hex', '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
+  ])('takes a key %s as it stands', (_, key) => {
+    const { config, problems } = read(`shop:${key}`)
+    expect(problems).toEqual([])
+    expect(config.apiKeys[0]?.digest).toBe(createHash('sha256').update(key).digest('base64url'))
+  })
 })
 
 describe('production', () => {
@@ -150,9 +225,25 @@ describe('production', () => {
     expect(config).toMatchObject({ production: true, publicForm: false, apiKeys: [{ application: 'shop' }] })
   })
 
-  it.each(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'API_KEYS'])('does not start without %s', (name) => {
+  it.each(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY'])('does not start without %s', (name) => {
     const { problems } = readConfig({ ...PRODUCTION, [name]: undefined })
     expect(problems).toEqual([`${name}: must be set when NODE_ENV=production`])
+  })
+
+  it.each([undefined, 'off'])('does not start without API_KEYS when API_KEYS_IN_REDIS is %s', (inRedis) => {
+    const { problems } = readConfig({ ...PRODUCTION, API_KEYS: undefined, API_KEYS_IN_REDIS: inRedis })
+    expect(problems).toEqual(['API_KEYS: must be set when NODE_ENV=production, or API_KEYS_IN_REDIS=on'])
+  })
+
+  it('starts without API_KEYS when the keys of Redis count, and with both', () => {
+    for (const API_KEYS of [undefined, API_KEY]) {
+      const { config, problems } = readConfig({ ...PRODUCTION, API_KEYS, API_KEYS_IN_REDIS: 'on' })
+      expect([problems, config.keysInRedis]).toEqual([[], true])
+    }
+  })
+
+  it('lets no key of Redis count where nobody said so', () => {
+    expect(readConfig(PRODUCTION).config.keysInRedis).toBe(false)
   })
 
   it.each([
@@ -172,8 +263,8 @@ describe('production', () => {
     const { config, problems } = readConfig({
       NODE_ENV: 'production',
       REDIS_URL_FILE: fileWith('redis://redis:6379\n'),
-      CODE_KEYS_FILE: fileWith(`k2:${SECRET},k1:${SECRET}\n`),
-      DESTINATION_KEY_FILE: fileWith(`${SECRET}\n`),
+      CODE_KEYS_FILE: fileWith(`k2:${SECRET},k1:${THIRD_SECRET}\n`),
+      DESTINATION_KEY_FILE: fileWith(`${OTHER_SECRET}\n`),
       API_KEYS_FILE: fileWith(`${API_KEY}\n`),
     })
     expect(problems).toEqual([])

@@ -12,6 +12,8 @@ const ARGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // Two sites on this machine which are, unlike localhost, as any other site without TLS to the browser.
+  '--host-resolver-rules=MAP verify.test 127.0.0.1, MAP evil.test 127.0.0.1',
 ]
 
 export function launchBrowser(): Promise<Browser> {

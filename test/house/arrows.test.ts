@@ -51,7 +51,7 @@ const RESERVED: readonly { what: RegExp; only: RegExp; why: string }[] = [
   },
   {
     what: /\bprocess\.env\b/,
-    only: /^apps\/(api|worker|sandbox)\/main\.ts$|^apps\/(admin\/(policy|sending)\.ts$|dev\/)/,
+    only: /^apps\/(api|worker|sandbox)\/main\.ts$|^apps\/(admin\/(keys|policy|sending)\.ts$|dev\/)/,
     why: 'the environment is read in config.ts, which main.ts hands it to',
   },
   { what: /\bVITEST\b|from 'vitest'/, only: /^$/, why: 'no test knowledge in production code' },

@@ -50,6 +50,11 @@ describe('the image', () => {
   })
 })
 
+it('the image holds every program and the commands of an operator', () => {
+  for (const room of ['admin', 'api', 'worker', 'sandbox'])
+    expect(dockerfile).toContain(`COPY apps/${room} ./apps/${room}\n`)
+})
+
 describe('docker compose', () => {
   it('brings redis, api and worker, and the sandbox in a profile', () => {
     expect(Object.keys(compose.services)).toEqual(['redis', 'api', 'worker', 'sandbox'])

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { readConfig as readAdmin } from '#admin/config.ts'
 import { readConfig as readApi } from '#api/config.ts'
 import { readConfig as readSandbox } from '#sandbox/config.ts'
 import { readConfig as readWorker } from '#worker/config.ts'
@@ -30,7 +31,8 @@ function namesReadBy(read: (env: Record<string, string | undefined>) => unknown)
 }
 
 describe('example.env', () => {
-  const read = new Set([...namesReadBy(readApi), ...namesReadBy(readWorker), ...namesReadBy(readSandbox)])
+  const programs = [readApi, readWorker, readSandbox, readAdmin]
+  const read = new Set(programs.flatMap((program) => [...namesReadBy(program)]))
 
   it('explains every variable a program reads, and no other', () => {
     expect([...listed.keys()].sort()).toEqual([...read].sort())

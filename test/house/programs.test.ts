@@ -40,6 +40,16 @@ describe('in production', () => {
     }
   })
 
+  it('the keys command lists what is missing, by name, and opens nothing', () => {
+    const { status, stdout, stderr } = start('apps/admin/keys.ts', {
+      NODE_ENV: 'production',
+      API_KEYS_IN_REDIS: 'secret-value',
+    })
+    expect([status, stdout]).toEqual([1, ''])
+    for (const name of ['REDIS_URL', 'API_KEYS_IN_REDIS']) expect(stderr).toContain(name)
+    expect(stderr).not.toContain('secret-value')
+  })
+
   it('the sandbox refuses to start', () => {
     const { status, stderr } = start('apps/sandbox/main.ts', { NODE_ENV: 'production' })
     expect(status).toBe(1)
