@@ -1,5 +1,6 @@
 /** How a verification is shown to callers: snake_case, ISO 8601 times, a masked number, never the code. */
 import type { Started } from '#store/verifications.ts'
+import type { Challenge } from '#verification/challenge.ts'
 import { type Destination, maskDestination } from '#verification/destination.ts'
 import type { Purpose, SendView, VerificationView } from '#verification/verification.ts'
 
@@ -63,4 +64,9 @@ function sendAnswer(send: SendView) {
     ...(send.reason === undefined ? {} : { reason: send.reason }),
     ...(send.messageId === undefined ? {} : { provider_message_id: send.messageId }),
   }
+}
+
+/** What the caller passes on to whoever wants the code, and sends back solved. */
+export function challengeAnswer({ token, bits, expiresAtMs }: Challenge) {
+  return { kind: 'proof_of_work', token, bits, expires_at: iso(expiresAtMs) }
 }

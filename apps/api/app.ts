@@ -11,10 +11,11 @@ import type { Verifications } from '#store/verifications.ts'
 import type { SendReference } from '#verification/verification.ts'
 import { limitBody } from './body.ts'
 import { requireCaller } from './caller.ts'
+import type { Challenger } from './challenger.ts'
 import { checkRoutes } from './checks.ts'
-import { createClientIp } from './client-ip.ts'
+import { type ClientIpOf, createClientIpOf } from './client-ip.ts'
 import type { ApiConfig } from './config.ts'
-import { type ApiEnv, headerOf } from './context.ts'
+import type { ApiEnv } from './context.ts'
 import { createReadDestination } from './destinations.ts'
 import { guideFault, guideRoutes } from './guide.ts'
 import { completeHeaders, headersOf } from './headers.ts'
@@ -25,12 +26,20 @@ import { verificationRoutes } from './verifications.ts'
 
 export type AppConfig = Pick<
   ApiConfig,
-  'production' | 'apiKeys' | 'publicForm' | 'pythonRoutes' | 'regions' | 'country' | 'trustedProxies'
+  | 'production'
+  | 'apiKeys'
+  | 'publicForm'
+  | 'pythonRoutes'
+  | 'formChallenge'
+  | 'regions'
+  | 'country'
+  | 'trustedProxies'
 >
 
 export type AppDeps = {
   config: AppConfig
   verifications: Verifications
+  challenger: Challenger
   enqueue: (send: SendReference) => void
   readiness: Readiness
   log: Log
@@ -40,9 +49,10 @@ export type App = Hono<ApiEnv>
 
 export function createApp(deps: AppDeps): App {
   const { config } = deps
-  const parts = { ...deps, ...config, readDestination: createReadDestination(config.regions) }
+  const clientIpOf = createClientIpOf(config.trustedProxies)
+  const parts = { ...deps, ...config, clientIpOf, readDestination: createReadDestination(config.regions) }
   const app = new Hono<ApiEnv>()
-  app.use(aroundRequest(deps), limitBody())
+  app.use(aroundRequest(deps, clientIpOf), limitBody())
 
   app.route('/', healthRoutes(deps.readiness))
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
@@ -61,8 +71,7 @@ export function createApp(deps: AppDeps): App {
  * Names a request, sees to the headers of its answer, and writes its one log line, whatever came of it. The path in the
  * line is the route's pattern: a caller may write anything into a path.
  */
-function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
-  const clientIp = createClientIp(config.trustedProxies)
+function aroundRequest({ config, log }: AppDeps, clientIpOf: ClientIpOf): MiddlewareHandler<ApiEnv> {
   const fixed = headersOf(config.production)
   return async (c, next) => {
     const startedAt = performance.now()
@@ -78,11 +87,12 @@ function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
         route: routePath(c, -1),
         status: c.res.status,
         duration_ms: Math.round((performance.now() - startedAt) * 10) / 10,
-        client_ip: clientIp(c.env?.incoming?.socket.remoteAddress ?? '', headerOf(c, 'x-forwarded-for')),
+        client_ip: clientIpOf(c),
         application: c.get('application'),
         verification: c.get('verification'),
         destination: c.get('destination'),
         refusal: c.get('refusal'),
+        reason: c.get('reason'),
         result: c.get('result'),
       },
       'request',

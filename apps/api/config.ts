@@ -13,25 +13,27 @@ import {
 import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
 import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
 import { type Application, parseApplication } from '#verification/verification.ts'
+import { type ChallengeSettings, readChallenges } from './challenge-settings.ts'
 
 export type ApiKey = { application: Application; key: string }
 
-export type ApiConfig = Settings & {
-  host: string
-  port: number
-  production: boolean
-  /** Empty outside production: then `/v1` is open and everything belongs to one application. */
-  apiKeys: readonly ApiKey[]
-  /** The guide's routes and page. */
-  publicForm: boolean
-  /** The guide's Python variant: GET with query parameters, numbers without `+`. */
-  pythonRoutes: boolean
-  regions: ReadonlySet<Region>
-  /** How a number without `+` is read where the caller names no country. */
-  country: Region
-  /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
-  trustedProxies: readonly string[]
-}
+export type ApiConfig = Settings &
+  ChallengeSettings & {
+    host: string
+    port: number
+    production: boolean
+    /** Empty outside production: then `/v1` is open and everything belongs to one application. */
+    apiKeys: readonly ApiKey[]
+    /** The guide's routes and page. */
+    publicForm: boolean
+    /** The guide's Python variant: GET with query parameters, numbers without `+`. */
+    pythonRoutes: boolean
+    regions: ReadonlySet<Region>
+    /** How a number without `+` is read where the caller names no country. */
+    country: Region
+    /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
+    trustedProxies: readonly string[]
+  }
 
 const KEY_SHORTEST = 32
 /** What the form starts belongs to an application of its own. */
@@ -78,6 +80,7 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     publicForm: reader.value('PUBLIC_FORM', toggle, !reader.production),
     pythonRoutes: reader.value('GUIDE_PYTHON_ROUTES', toggle, false),
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
+    ...readChallenges(reader),
     ...readRegions(reader),
   }
   if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {

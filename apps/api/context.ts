@@ -16,6 +16,8 @@ export type ApiEnv = {
     verification: string
     /** The code of the refusal, when it was refused. */
     refusal: string
+    /** Why a challenge that was passed on did not count. */
+    reason: string
     /** The verdict of a check. */
     result: string
     /** The masked number of a start. */

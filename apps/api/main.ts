@@ -1,5 +1,6 @@
 /** The API's composition root: reads the configuration, connects, listens, and ends in order. */
 import { serve } from '@hono/node-server'
+import { createCaptcha } from '#captcha/captcha.ts'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
@@ -9,10 +10,12 @@ import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
 import { createVerifications } from '#store/verifications.ts'
+import { createChallenges } from '#verification/challenge.ts'
 import { createVault } from '#verification/vault.ts'
 import type { SendReference } from '#verification/verification.ts'
 import { createApp } from './app.ts'
 import { DEFAULT_APPLICATION } from './caller.ts'
+import { createChallenger } from './challenger.ts'
 import { FORM_APPLICATION, readConfig } from './config.ts'
 
 /** Slow senders of headers and bodies are cut off; what a request needs takes a fraction of it. */
@@ -61,6 +64,12 @@ const seeing = setInterval(seeApplications, SEEN_EVERY_MS)
 const app = createApp({
   config,
   verifications: createVerifications(parts),
+  challenger: createChallenger({
+    challenges: createChallenges(config.destinationKey),
+    vault: parts.vault,
+    bits: config.challengeBits,
+    captcha: config.captcha && createCaptcha(config.captcha),
+  }),
   enqueue,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
   log,

@@ -3,7 +3,12 @@
  * (RFC 9457). `code` is stable; sentences may be improved at any time.
  */
 import type { Context } from 'hono'
-import type { DestinationRefusal, Refused, VerificationRefusal } from '#verification/refusal.ts'
+import type {
+  ChallengeRefusal,
+  DestinationRefusal,
+  Refused,
+  VerificationRefusal,
+} from '#verification/refusal.ts'
 import type { ApiEnv } from './context.ts'
 import { answerJson } from './headers.ts'
 
@@ -19,7 +24,7 @@ type RequestProblem =
   | 'service_unavailable'
   | 'internal_fault'
 
-export type ProblemCode = DestinationRefusal | VerificationRefusal | RequestProblem
+export type ProblemCode = DestinationRefusal | VerificationRefusal | ChallengeRefusal | RequestProblem
 
 type Row = readonly [status: number, title: string]
 
@@ -43,6 +48,13 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   verification_ended: [409, 'This verification has ended. Start a new one.'],
   too_late_to_send: [409, 'The code has too little life left to be sent again. Start a new verification.'],
   idempotency_mismatch: [422, 'This Idempotency-Key was used before with another request.'],
+  // 428 (RFC 6585 §3): the same request again, with what it lacked, may well be taken. 403 would say that it is over.
+  challenge_required: [428, 'Pass on a challenge with this start. One is in "challenge".'],
+  challenge_failed: [
+    428,
+    'The challenge is wrong, has expired or is for another start. Another is in "challenge".',
+  ],
+  challenge_used: [428, 'The challenge was used for another start. Another is in "challenge".'],
   resend_cooldown: [429, 'A code was sent a moment ago. Wait before asking for another.'],
   sends_exhausted: [429, 'This verification has had all its sends.'],
   send_limit: [429, 'This number has been sent too many codes. Wait before asking for another.'],
@@ -56,7 +68,12 @@ export type FieldProblem = { field: string; problem: string }
 export function problem(
   c: Context<ApiEnv>,
   code: ProblemCode,
-  more: { retryAfterMs?: number; errors?: readonly FieldProblem[]; headers?: Record<string, string> } = {},
+  more: {
+    retryAfterMs?: number
+    errors?: readonly FieldProblem[]
+    challenge?: Readonly<Record<string, unknown>>
+    headers?: Record<string, string>
+  } = {},
 ): Response {
   const [status, title] = PROBLEMS[code]
   c.set('refusal', code)
@@ -68,6 +85,7 @@ export function problem(
     code,
     retry_after: wait === undefined ? undefined : Number(wait),
     errors: more.errors,
+    challenge: more.challenge,
   }
   return answerJson(c, status, body, {
     'Content-Type': 'application/problem+json',

@@ -1,23 +1,32 @@
 /** `/v1/verifications`: start, read, send again, cancel. Each route parses, asks the store and answers. */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
-import type { Started, Verifications } from '#store/verifications.ts'
+import type { Started, StartRequest, Verifications } from '#store/verifications.ts'
 import { maskDestination } from '#verification/destination.ts'
-import { type Refused, refused } from '#verification/refusal.ts'
+import { isChallengeRefusal, type Refused, refused } from '#verification/refusal.ts'
 import {
   type Application,
   parseVerificationId,
   type SendReference,
   type VerificationId,
 } from '#verification/verification.ts'
-import { startedAnswer, verificationAnswer } from './answers.ts'
+import { challengeAnswer, startedAnswer, verificationAnswer } from './answers.ts'
 import { readJson } from './body.ts'
+import type { About, Challenger, GivenChallenge } from './challenger.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
-import { channelField, clientIpField, countryField, localeField, purposeField, toField } from './fields.ts'
+import {
+  challengeField,
+  channelField,
+  clientIpField,
+  countryField,
+  localeField,
+  purposeField,
+  toField,
+} from './fields.ts'
 import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
-import { refusal } from './problem.ts'
+import { problem, refusal } from './problem.ts'
 
 const startFields = v.strictObject({
   to: toField,
@@ -26,16 +35,23 @@ const startFields = v.strictObject({
   locale: localeField,
   purpose: purposeField,
   client_ip: v.optional(clientIpField),
+  challenge: v.optional(challengeField),
 })
 
 export type VerificationRoutes = {
   verifications: Verifications
+  challenger: Challenger
   /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
   enqueue: (send: SendReference) => void
   readDestination: ReadDestination
 }
 
-export function verificationRoutes({ verifications, enqueue, readDestination }: VerificationRoutes) {
+export function verificationRoutes({
+  verifications,
+  challenger,
+  enqueue,
+  readDestination,
+}: VerificationRoutes) {
   const app = new Hono<ApiEnv>()
 
   app.post('/', async (c) => {
@@ -43,14 +59,19 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     if (key instanceof Response) return key
     const body = await readJson(c, startFields)
     if (body.kind === 'problem') return body.response
-    const { to, country, channel, locale, purpose } = body.value
+    const { to, country, channel, locale, purpose, client_ip: ip = '', challenge } = body.value
     const parsed = readDestination(to, country)
     if (parsed.kind === 'refused') return refusal(c, parsed)
     const { destination } = parsed
     c.set('destination', maskDestination(destination))
     const application = c.get('application')
-    const started = await verifications.start({ application, destination, channel, locale, purpose, ...key })
-    if (started.kind === 'refused') return refusal(c, started)
+    const request = { application, destination, channel, locale, purpose, ...key }
+    const about = { application, destination, ip }
+    const started = challenge
+      ? await startChallenged(c, request, { challenge, about })
+      : await verifications.start(request)
+    if (started.kind === 'unavailable') return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
+    if (started.kind === 'refused') return refuseStart(c, started, about)
     handOver(application, started)
     c.set('verification', started.id)
     const location = `/v1/verifications/${started.id}`
@@ -83,6 +104,26 @@ export function verificationRoutes({ verifications, enqueue, readDestination }: 
     const canceled = await verifications.cancel(c.get('application'), id)
     return canceled.kind === 'refused' ? refusal(c, canceled) : c.body(null, 204)
   })
+
+  async function startChallenged(
+    c: Context<ApiEnv>,
+    request: StartRequest,
+    { challenge, about }: { challenge: GivenChallenge; about: About },
+  ): Promise<Started | Refused | { kind: 'unavailable' }> {
+    // An answer that was given is given again, though its challenge is used by it or has expired since.
+    const first = await verifications.replayStart(request)
+    if (first) return first
+    const judged = await challenger.judge(challenge, about, c.req.raw.signal)
+    if (judged.kind === 'passed') return verifications.start({ ...request, challenge: judged.challenge })
+    c.set('reason', judged.reason)
+    return judged.kind === 'failed' ? refused('challenge_failed') : { kind: 'unavailable' }
+  }
+
+  /** Who lacks a challenge is given one. */
+  function refuseStart(c: Context<ApiEnv>, no: Refused, about: About): Response {
+    if (!isChallengeRefusal(no.refusal)) return refusal(c, no)
+    return problem(c, no.refusal, { challenge: challengeAnswer(challenger.issue(about)) })
+  }
 
   async function resend(
     application: Application,

@@ -9,6 +9,7 @@
  * | `P:{A}:s:TAG` | list: times of sends to a number, newest first | longest send window | start, resend |
  * | `P:{A}:w:TAG` | list: times of wrong checks, newest first | longest wrong-check window | check |
  * | `P:{A}:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
+ * | `P:{A}:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start |
  * | `P:{A}:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
  * | `P:applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `P:m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
@@ -30,6 +31,7 @@ export function createKeys(prefix: string) {
     sends: (application: Application, tag: string) => `${of(application)}s:${tag}`,
     wrongChecks: (application: Application, tag: string) => `${of(application)}w:${tag}`,
     idempotency: (application: Application, name: string) => `${of(application)}i:${name}`,
+    challenge: (application: Application, nonce: string) => `${of(application)}c:${nonce}`,
     agenda: (application: Application) => `${of(application)}agenda`,
     applications: () => `${prefix}:applications`,
     message: (messageId: string) => `${prefix}:m:${messageId}`,

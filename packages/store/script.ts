@@ -43,6 +43,7 @@ function luaPolicy(policy: Policy): string {
     lease_ms: policy.leaseMs,
     sweep_after_ms: policy.sweepAfterMs,
     idempotency_ttl_ms: policy.idempotencyTtlMs,
+    clock_skew_ms: policy.clockSkewMs,
   }
   const literal = (value: number | string | readonly number[]) =>
     typeof value === 'object' ? `{${value.join(',')}}` : JSON.stringify(value)

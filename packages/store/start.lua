@@ -6,9 +6,11 @@
 -- KEYS[4] wrong checks list: times of wrong checks of the number
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
+-- KEYS[7] challenge    string: set once a challenge is used; not touched when ARGV challenged is ''
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC, sealed number and code, purpose, channel,
 --         locale, fingerprint of the request ('' without Idempotency-Key),
---         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code
+--         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
+--         challenged ('1' when a challenge was passed, else ''), end of that challenge (ms; '' without one)
 --
 -- Replies {'started' | 'sent_again', id, send, created, expires, next send (0: none left), sends left, checks left,
 --          now, channel, locale}; times in ms
@@ -17,15 +19,16 @@
 --         pending; ask again with one. Nothing was written
 --
 -- Everything is checked before anything is counted: a refusal leaves no trace. What a pending verification had
--- already used up (checks, sends, life) never comes back by starting again.
+-- already used up (checks, sends, life) never comes back by starting again. A challenge is used up by the start it was
+-- passed for and by no other answer.
 --@include clock.lua
 --@include windows.lua
 --@include ledger.lua
 --@include resending.lua
 
-local pointer, key, sends_key, wrong_key, agenda, idempotency = unpack(KEYS)
+local pointer, key, sends_key, wrong_key, agenda, idempotency, challenge = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
-  resend_id, resend_mac, resend_sealed = unpack(ARGV)
+  resend_id, resend_mac, resend_sealed, challenged, challenge_expires = unpack(ARGV)
 
 local function remember(reply)
   if fingerprint ~= '' then
@@ -62,13 +65,22 @@ end
 retry_at = window_retry_at(sends_key, policy.send_limits, now)
 if retry_at > 0 then return { 'refused', 'send_limit', retry_at - now } end
 
+-- Asked last, right before the first write: a start that is refused for anything else leaves the challenge unused.
+local function challenge_was_used()
+  if challenged ~= '1' then return false end
+  local left_ms = math.max(challenge_expires - now, 0)
+  return not redis.call('SET', challenge, '1', 'NX', 'PX', left_ms + policy.clock_skew_ms)
+end
+
 if pending and not pending.replaced then
   if policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
+  if challenge_was_used() then return { 'refused', 'challenge_used', -1 } end
   window_add(sends_key, policy.send_limits, now)
   return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, now))
 end
 
 if code_mac == '' then return { 'make' } end
+if challenge_was_used() then return { 'refused', 'challenge_used', -1 } end
 if pending then end_verification(pending_key, agenda, pending_id, 'canceled', 'superseded', now) end
 local expires = now + policy.code_ttl_ms
 local life_ms = policy.code_ttl_ms + policy.retention_ms

@@ -3,6 +3,7 @@
  * decides, this file makes what it needs (ids, codes, MACs, sealed copies) and reads what it says.
  */
 import type { Redis } from 'ioredis'
+import type { PassedChallenge } from '#verification/challenge.ts'
 import { type Code, generateCode } from '#verification/code.ts'
 import { type Destination, maskDestination } from '#verification/destination.ts'
 import type { Locale } from '#verification/message.ts'
@@ -31,6 +32,8 @@ export type StartRequest = {
   channel: Channel
   locale: Locale
   idempotencyKey?: string
+  /** What the person, or their browser, did to be let through; good for one start. */
+  challenge?: PassedChallenge
 }
 
 /** What a start or a resend came to. Times are Redis's, in milliseconds since 1970. */
@@ -148,10 +151,18 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     ]
   }
 
-  async function askStart(request: StartRequest, tag: string, material: Material): Promise<Reply> {
-    const { application, purpose, channel, locale, idempotencyKey } = request
-    const [codeMac, sealed, newId, ...resend] = material
+  function startRepeat(
+    { application, purpose, channel, locale, idempotencyKey }: StartRequest,
+    tag: string,
+  ): Repeat {
     const fingerprint = idempotencyKey ? vault.fingerprint(['start', tag, purpose, channel, locale]) : ''
+    return { key: idempotencyName(application, 'start', idempotencyKey), fingerprint }
+  }
+
+  async function askStart(request: StartRequest, tag: string, material: Material): Promise<Reply> {
+    const { application, purpose, channel, locale, challenge } = request
+    const [codeMac, sealed, newId, ...resend] = material
+    const repeat = startRepeat(request, tag)
     return scripts.start(
       redis,
       [
@@ -160,7 +171,8 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         keys.sends(application, tag),
         keys.wrongChecks(application, tag),
         keys.agenda(application),
-        idempotencyName(application, 'start', idempotencyKey),
+        repeat.key,
+        keys.challenge(application, challenge?.nonce ?? 'none'),
       ],
       [
         keys.verifications(application),
@@ -172,8 +184,10 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         purpose,
         channel,
         locale,
-        fingerprint,
+        repeat.fingerprint,
         ...resend,
+        challenge ? '1' : '',
+        challenge?.expiresAtMs ?? '',
       ],
     )
   }
@@ -209,7 +223,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
   }
 
   return {
-    /** Refuses with: resend_cooldown, sends_exhausted, send_limit, check_limit, idempotency_mismatch. */
+    /** Refuses with: resend_cooldown, sends_exhausted, send_limit, check_limit, idempotency_mismatch, challenge_used. */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
       const name = `${request.application} ${tag} ${request.purpose}`
@@ -227,6 +241,16 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         material = await makeMaterial(request, tag)
       }
       return refused('resend_cooldown', policy.resendWaitsMs[0])
+    },
+
+    /** What start answered to this Idempotency-Key, if it did: for a caller who must know before it is asked again. */
+    async replayStart(request: StartRequest): Promise<Started | Refused | undefined> {
+      if (request.idempotencyKey === undefined) return undefined
+      const { key, fingerprint } = startRepeat(request, vault.tagDestination(request.destination))
+      const kept = await ask(() => redis.get(key))
+      if (kept === null) return undefined
+      if (!kept.startsWith(fingerprint)) return refused('idempotency_mismatch')
+      return decodeStarted(JSON.parse(kept.slice(fingerprint.length)))
     },
 
     /** Refuses with what start refuses with, and too_late_to_send, verification_ended, unknown_verification. */

@@ -38,6 +38,8 @@ export type Policy = {
   sweepAfterMs: number
   /** How long an Idempotency-Key is remembered. */
   idempotencyTtlMs: number
+  /** How far apart the clocks of our machines may be; a used challenge is remembered so much longer than it lives. */
+  clockSkewMs: number
 }
 
 const second = 1_000
@@ -48,6 +50,12 @@ const hour = 60 * minute
 export const HARD_LIMITS = { codeTtlMs: 10 * minute, checksMax: 10 } as const
 
 export const CODE_DIGITS = 6
+
+/**
+ * The proof of work a start may be asked for: its life, and the zero bits a hash must begin with. Each bit doubles the
+ * work: 18 are 262,144 hashes on average, about a second on a phone; 24 are a minute.
+ */
+export const CHALLENGE = { ttlMs: 2 * minute, bits: 18, bitsMin: 10, bitsMax: 24 } as const
 
 export const DEFAULT_POLICY: Policy = {
   codeTtlMs: 5 * minute,
@@ -70,4 +78,5 @@ export const DEFAULT_POLICY: Policy = {
   leaseMs: 13 * second,
   sweepAfterMs: 5 * second,
   idempotencyTtlMs: 24 * hour,
+  clockSkewMs: minute,
 }

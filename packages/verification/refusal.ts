@@ -33,10 +33,17 @@ export type VerificationRefusal =
   | 'unknown_verification'
   | 'idempotency_mismatch'
 
+/**
+ * - `challenge_required`: this start is taken only with a challenge that was passed.
+ * - `challenge_failed`: the one it carries is wrong, has expired, or is for another number or network.
+ * - `challenge_used`: the one it carries was good for another start already.
+ */
+export type ChallengeRefusal = 'challenge_required' | 'challenge_failed' | 'challenge_used'
+
 /** `retryAfterMs`: when trying again may help, in milliseconds from now; absent when waiting changes nothing. */
 export type Refused = {
   kind: 'refused'
-  refusal: DestinationRefusal | VerificationRefusal
+  refusal: DestinationRefusal | VerificationRefusal | ChallengeRefusal
   retryAfterMs?: number
 }
 
@@ -44,4 +51,9 @@ export function refused(refusal: Refused['refusal'], retryAfterMs?: number): Ref
   return retryAfterMs === undefined
     ? { kind: 'refused', refusal }
     : { kind: 'refused', refusal, retryAfterMs }
+}
+
+/** Whether a challenge would let the same start through. */
+export function isChallengeRefusal(refusal: Refused['refusal']): refusal is ChallengeRefusal {
+  return refusal.startsWith('challenge_')
 }

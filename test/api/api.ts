@@ -6,12 +6,18 @@ import type { Redis } from 'ioredis'
 import { afterAll, expect } from 'vitest'
 import { type AppConfig, createApp } from '#api/app.ts'
 import { DEFAULT_APPLICATION } from '#api/caller.ts'
+import { type Challenger, createChallenger } from '#api/challenger.ts'
 import { FORM_APPLICATION } from '#api/config.ts'
 import type { Readiness } from '#api/health.ts'
+import type { Captcha } from '#captcha/captcha.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
-import { freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
+import type { Verifications } from '#store/verifications.ts'
+import { destinationKey, freshDestination, storeOn, testVault, wrongFor } from '#test/fixtures/store.ts'
+import { createChallenges } from '#verification/challenge.ts'
 import type { Code } from '#verification/code.ts'
 import type { Policy } from '#verification/policy.ts'
+import { refused } from '#verification/refusal.ts'
+import type { Vault } from '#verification/vault.ts'
 import { type Application, parseVerificationId, type SendReference } from '#verification/verification.ts'
 
 export { FORM_APPLICATION }
@@ -33,6 +39,7 @@ const DEFAULTS: AppConfig = {
   apiKeys: [],
   publicForm: true,
   pythonRoutes: false,
+  formChallenge: 'demand',
   regions: new Set(['US', 'CA']),
   country: 'US',
   trustedProxies: [],
@@ -42,7 +49,20 @@ export type Line = LogFields & { level: string; msg: string }
 export type Json = Record<string, unknown>
 export type Headers = Record<string, string>
 
-type Options = { config?: Partial<AppConfig>; policy?: Partial<Policy>; readiness?: Readiness }
+type Options = {
+  config?: Partial<AppConfig>
+  policy?: Partial<Policy>
+  readiness?: Readiness
+  captcha?: Captcha
+  bits?: number
+  /** The clock challenges are judged by. */
+  now?: () => number
+  /** What asks the store in place of the routes, such as to refuse a start without a challenge. */
+  before?: (verifications: Verifications) => Verifications
+}
+
+/** Few, so that a test solves them in no time. */
+export const CHALLENGE_BITS = 10
 
 const everyLine: Line[] = []
 const everyCode = new Set<string>()
@@ -69,13 +89,21 @@ function keptLog(lines: Line[]): Log {
   return { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
 }
 
-export function apiOn(redis: Redis, { config, policy, readiness }: Options = {}) {
+function challengerOf(vault: Vault, options: Options = {}): Challenger {
+  const { captcha, now, bits = CHALLENGE_BITS } = options
+  const challenges = createChallenges(destinationKey)
+  return createChallenger({ challenges, vault, bits, captcha, ...(now ? { now } : {}) })
+}
+
+export function apiOn(redis: Redis, options: Options = {}) {
+  const { config, policy, readiness, before } = options
   const store = storeOn(redis, policy)
   const enqueued: SendReference[] = []
   const lines: Line[] = []
   const app = createApp({
     config: { ...DEFAULTS, ...config },
-    verifications: store.verifications,
+    verifications: before ? before(store.verifications) : store.verifications,
+    challenger: challengerOf(store.vault, options),
     enqueue: (send) => void enqueued.push(send),
     readiness: readiness ?? (async () => undefined),
     log: keptLog(lines),
@@ -118,6 +146,13 @@ export function apiOn(redis: Redis, { config, policy, readiness }: Options = {})
   return { app, store, enqueued, lines, get, send, post, postText, postForm, codeOf, start }
 }
 
+/** A store that takes no start without a challenge, as a rule in mode `challenge` does. */
+export const demanding = (verifications: Verifications): Verifications => ({
+  ...verifications,
+  start: async (request) =>
+    request.challenge ? verifications.start(request) : refused('challenge_required'),
+})
+
 export type Api = ReturnType<typeof apiOn>
 
 /** The API on a store that fails in one way whatever it is asked. */
@@ -125,6 +160,7 @@ export function failingApi(fault: Error) {
   const fail = () => Promise.reject(fault)
   const verifications = {
     start: fail,
+    replayStart: fail,
     resend: fail,
     check: fail,
     checkDestination: fail,
@@ -134,6 +170,7 @@ export function failingApi(fault: Error) {
   return createApp({
     config: { ...DEFAULTS, pythonRoutes: true },
     verifications,
+    challenger: challengerOf(testVault),
     enqueue: () => {},
     readiness: async () => 'redis_unreachable',
     log: keptLog([]),

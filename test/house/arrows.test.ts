@@ -12,6 +12,7 @@ const ARROWS: Record<string, readonly string[]> = {
   'packages/store': ['node:', 'ioredis', '#verification'],
   'packages/queue': ['bullmq', 'ioredis', '#verification'],
   'packages/providers': ['node:', '@signalwire/realtime-api', '#verification'],
+  'packages/captcha': ['node:'],
   'apps/api': [
     'node:',
     'hono',
@@ -20,6 +21,7 @@ const ARROWS: Record<string, readonly string[]> = {
     '#verification',
     '#store',
     '#queue',
+    '#captcha',
     '#runtime',
   ],
   'apps/worker': [
