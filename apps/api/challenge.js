@@ -145,7 +145,7 @@ function page(part) {
     number.readOnly = true
     bar.hidden = false
     text.textContent =
-      'One moment: your browser does a little work first. It keeps robots from asking for codes.'
+      'One moment: your browser does a little work first, so that no robot asks for codes by the thousand.'
     const worker = new Worker('/challenge.js')
     worker.onmessage = ({ data }) => (data.solution === undefined ? show(data.tries) : send(data.solution))
     worker.onerror = () => {

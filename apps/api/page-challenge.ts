@@ -56,7 +56,7 @@ function captchaPart({ widget, error }: PageChallenge & { kind: 'captcha' }): Ma
 ${errorPart(error)}
 <p>Show that you are not a robot, then press the button.</p>
 <div class="${widget.className}" data-sitekey="${widget.siteKey}"></div>
-<noscript><p class="error">To get a code now, turn on JavaScript and press the button again: the question below needs it.</p></noscript>
+<noscript><p class="error">To get a code now, turn on JavaScript and load this page again: the check against robots needs it.</p></noscript>
 </div>`
 }
 

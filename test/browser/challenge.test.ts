@@ -2,9 +2,11 @@
 import { readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { createCaptcha } from '#captcha/captcha.ts'
 import { apiOn, demanding, FORM_APPLICATION } from '#test/api/api.ts'
 import { listen } from '#test/api/port.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
+import { says, siteverify } from '#test/fixtures/siteverify.ts'
 import { freshDestination } from '#test/fixtures/store.ts'
 import { askFor, CHROMIUM_PATH, check, launchBrowser, openPhone, requestForm } from './browser.ts'
 
@@ -16,6 +18,24 @@ type Options = {
   colorScheme?: 'light' | 'dark'
   api?: Parameters<typeof apiOn>[1]
   mode?: 'demand' | 'always'
+  prepare?: (page: Page) => Promise<void>
+}
+
+/** Does what a vendor's script does: finds its place, shows a frame of its own and fills in a field of the form. */
+const WIDGET = `
+  const place = document.querySelector('.cf-turnstile')
+  place.append(Object.assign(document.createElement('iframe'), { src: 'https://challenges.cloudflare.com/frame' }))
+  const value = 'token for ' + place.dataset.sitekey
+  place.append(Object.assign(document.createElement('input'), { type: 'hidden', name: 'cf-turnstile-response', value }))
+`
+
+async function fakeVendor(page: Page): Promise<void> {
+  await page.route('https://challenges.cloudflare.com/turnstile/v0/api.js', (route) =>
+    route.fulfill({ contentType: 'text/javascript', body: WIDGET }),
+  )
+  await page.route('https://challenges.cloudflare.com/frame', (route) =>
+    route.fulfill({ contentType: 'text/html', body: '<p>a question</p>' }),
+  )
 }
 
 describe.skipIf(!CHROMIUM_PATH)('a challenge in a browser (skipped without CHROMIUM_PATH)', () => {
@@ -25,11 +45,12 @@ describe.skipIf(!CHROMIUM_PATH)('a challenge in a browser (skipped without CHROM
   })
   afterAll(() => browser?.close())
 
-  async function visit({ api: options, mode = 'always', ...context }: Options = {}) {
+  async function visit({ api: options, mode = 'always', prepare, ...context }: Options = {}) {
     const api = apiOn(connection.redis, { ...options, config: { formChallenge: mode } })
     const { origin } = await listen(api.app)
     const { page, complaints, close } = await openPhone(browser, context)
     onTestFinished(close)
+    await prepare?.(page)
     await page.goto(origin)
     const codeSent = () => api.codeOf(api.enqueued.at(-1)?.verification ?? '', FORM_APPLICATION)
     return { api, page, complaints, codeSent, number: freshDestination() }
@@ -149,6 +170,25 @@ describe.skipIf(!CHROMIUM_PATH)('a challenge in a browser (skipped without CHROM
     expect(await page.title()).toBe('Verify your phone')
   })
 
+  it('of a CAPTCHA’s vendor runs its script and its frame, and the form brings its token', async () => {
+    const { url, asked } = await siteverify(says({ success: true }))
+    const captcha = createCaptcha({
+      vendor: 'turnstile',
+      siteKey: 'the-site-key',
+      secret: 'x'.repeat(20),
+      verifyUrl: url,
+    })
+    const { page, number, complaints, api } = await visit({ api: { captcha }, prepare: fakeVendor })
+    await page.frameLocator('.cf-turnstile iframe').getByText('a question').waitFor()
+    await askFor(page, number)
+    await sent(page)
+    expect(asked.map(({ fields }) => fields)).toEqual([
+      { secret: 'x'.repeat(20), response: 'token for the-site-key', remoteip: '127.0.0.1' },
+    ])
+    expect(api.enqueued).toHaveLength(1)
+    expect(complaints).toEqual([])
+  })
+
   const screens: [string, Options, (visited: Awaited<ReturnType<typeof visit>>) => Promise<void>][] = [
     [
       'challenge working',
@@ -166,6 +206,14 @@ describe.skipIf(!CHROMIUM_PATH)('a challenge in a browser (skipped without CHROM
           '<input type="hidden" name="challenge_token" value="x"><input type="hidden" name="challenge_solution" value="x">')`)
         await askFor(page, number)
       },
+    ],
+    [
+      'challenge widget',
+      {
+        api: { captcha: createCaptcha({ vendor: 'turnstile', siteKey: 'the-site-key', secret: '' }) },
+        prepare: fakeVendor,
+      },
+      async () => {},
     ],
     ['challenge without a script', { javaScriptEnabled: false }, ({ page, number }) => askFor(page, number)],
   ]
