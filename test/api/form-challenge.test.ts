@@ -9,6 +9,7 @@ import { solve } from '#test/fixtures/solve.ts'
 import { freshDestination } from '#test/fixtures/store.ts'
 import { type Api, apiOn, demanding } from './api.ts'
 import { complaintsAbout } from './document.ts'
+import { listen } from './port.ts'
 
 const connection = useRedis()
 const BROWSER = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
@@ -154,6 +155,29 @@ describe.each<[Mode, Options]>([
     now += 120_000
     expect((await ask(api, number, solved())).status).toBe(429)
     expect(api.lines.at(-1)).toMatchObject({ reason: 'challenge_expired' })
+  })
+})
+
+describe('a challenge of the form is for the network it was given out to:', () => {
+  const proxied = { formChallenge: 'always', trustedProxies: ['127.0.0.0/8'] } as const
+
+  it.each([
+    ['203.0.113.9', '203.0.113.9', 200],
+    ['203.0.113.9', '203.0.113.10', 429],
+    ['2001:db8:0:1::1', '2001:db8:0:1:ffff::1', 200],
+    ['2001:db8:0:1::1', '2001:db8:0:2::1', 429],
+  ])('given to %s and sent by %s it is %i', async (given, sentBy, status) => {
+    const api = apiOn(connection.redis, { config: proxied })
+    const { origin } = await listen(api.app)
+    const post = (ip: string, fields: Record<string, string>) =>
+      fetch(`${origin}${REQUEST}`, {
+        method: 'POST',
+        body: new URLSearchParams(fields),
+        headers: { ...BROWSER, 'X-Forwarded-For': ip },
+      })
+    const number = freshDestination()
+    const shown = await shownIn(await post(given, { number }))
+    expect((await post(sentBy, { number, ...shown.solved() })).status).toBe(status)
   })
 })
 
