@@ -1,5 +1,6 @@
 /** How a verification is shown to callers: snake_case, ISO 8601 times, a masked number, never the code. */
 import type { Started } from '#store/verifications.ts'
+import type { Challenge } from '#verification/challenge.ts'
 import { type Destination, maskDestination } from '#verification/destination.ts'
 import type { AttemptView, Purpose, SendView, VerificationView } from '#verification/verification.ts'
 
@@ -84,4 +85,9 @@ function attemptAnswer(attempt: AttemptView) {
     started_at: iso(attempt.startedAtMs),
     ended_at: attempt.endedAtMs === undefined ? undefined : iso(attempt.endedAtMs),
   }
+}
+
+/** What the caller passes on to whoever wants the code, and sends back solved. */
+export function challengeAnswer({ token, bits, expiresAtMs }: Challenge) {
+  return { kind: 'proof_of_work', token, bits, expires_at: iso(expiresAtMs) }
 }

@@ -13,10 +13,11 @@ import type { SendReference } from '#verification/verification.ts'
 import { limitBody } from './body.ts'
 import { callbackRoutes } from './callbacks.ts'
 import { requireCaller } from './caller.ts'
+import type { Challenger } from './challenger.ts'
 import { checkRoutes } from './checks.ts'
-import { createClientIp } from './client-ip.ts'
+import { type ClientIpOf, createClientIpOf } from './client-ip.ts'
 import type { ApiConfig } from './config.ts'
-import { type ApiEnv, headerOf } from './context.ts'
+import type { ApiEnv } from './context.ts'
 import { createReadDestination } from './destinations.ts'
 import { guideFault, guideRoutes } from './guide.ts'
 import { completeHeaders, headersOf } from './headers.ts'
@@ -32,6 +33,7 @@ export type AppConfig = Pick<
   | 'production'
   | 'publicForm'
   | 'pythonRoutes'
+  | 'formChallenge'
   | 'regions'
   | 'country'
   | 'trustedProxies'
@@ -44,6 +46,7 @@ export type AppDeps = {
   config: AppConfig
   ring: KeyRing
   verifications: Verifications
+  challenger: Challenger
   enqueue: (send: SendReference) => void
   takeReceipt: (receipt: Receipt) => void
   readiness: Readiness
@@ -54,6 +57,7 @@ export type App = Hono<ApiEnv>
 
 export function createApp(deps: AppDeps): App {
   const { config } = deps
+  const clientIpOf = createClientIpOf(config.trustedProxies)
   const parts = {
     ...deps,
     ...config,
@@ -61,7 +65,7 @@ export function createApp(deps: AppDeps): App {
     start: createStart({ ...deps, lists: config.lists, alarm: (rule) => warnOf(rule, deps.log) }),
   }
   const app = new Hono<ApiEnv>()
-  app.use(aroundRequest(deps), limitBody())
+  app.use(aroundRequest(deps, clientIpOf), limitBody())
 
   app.route('/', healthRoutes(deps.readiness))
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
@@ -81,14 +85,13 @@ export function createApp(deps: AppDeps): App {
  * Names a request, sees to the headers of its answer, and writes its one log line, whatever came of it. The path in the
  * line is the route's pattern: a caller may write anything into a path.
  */
-function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
-  const clientIp = createClientIp(config.trustedProxies)
+function aroundRequest({ config, log }: AppDeps, clientIpOf: ClientIpOf): MiddlewareHandler<ApiEnv> {
   const fixed = headersOf(config.production)
   return async (c, next) => {
     const startedAt = performance.now()
     const requestId = randomUUID()
     c.set('requestId', requestId)
-    c.set('clientIp', clientIp(c.env?.incoming?.socket.remoteAddress ?? '', headerOf(c, 'x-forwarded-for')))
+    c.set('clientIp', clientIpOf(c))
     c.set('headers', { ...fixed, 'X-Request-Id': requestId })
     await next()
     completeHeaders(c)
@@ -107,6 +110,7 @@ function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
         refusal: c.get('refusal'),
         limit: c.get('limit'),
         explain: c.get('explain'),
+        reason: c.get('reason'),
         result: c.get('result'),
       },
       'request',

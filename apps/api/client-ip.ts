@@ -3,6 +3,8 @@
  * address in X-Forwarded-For that no trusted proxy could have been; what stands before it anybody can write.
  */
 import { BlockList, isIP } from 'node:net'
+import type { Context } from 'hono'
+import { type ApiEnv, headerOf } from './context.ts'
 
 export function createClientIp(trustedProxies: readonly string[]) {
   const trusted = new BlockList()
@@ -24,6 +26,14 @@ export function createClientIp(trustedProxies: readonly string[]) {
     }
     return client
   }
+}
+
+export type ClientIpOf = (c: Context<ApiEnv>) => string
+
+/** The same of a request; '' where there is no socket. */
+export function createClientIpOf(trustedProxies: readonly string[]): ClientIpOf {
+  const clientIp = createClientIp(trustedProxies)
+  return (c) => clientIp(c.env?.incoming?.socket.remoteAddress ?? '', headerOf(c, 'x-forwarded-for'))
 }
 
 function addTo(list: BlockList, proxy: string): void {

@@ -24,33 +24,35 @@ import type { Region } from '#verification/destination.ts'
 import type { Lists } from '#verification/lists.ts'
 import { type Channel, FORM_APPLICATION } from '#verification/verification.ts'
 import type { CallbackConfig } from './callbacks.ts'
+import { type ChallengeSettings, readChallenges } from './challenge-settings.ts'
 
-export type ApiConfig = Settings & {
-  host: string
-  port: number
-  production: boolean
-  /** Those of the environment. */
-  apiKeys: readonly ApiKey[]
-  /** Where they come from, when from a file: it is read again while the API runs. */
-  apiKeysFile: string
-  /** Whether the keys of `npm run keys` count too. */
-  keysInRedis: boolean
-  maxConnections: number
-  /** The guide's routes and page. */
-  publicForm: boolean
-  /** The guide's Python variant: GET with query parameters, numbers without `+`. */
-  pythonRoutes: boolean
-  regions: ReadonlySet<Region>
-  /** How a number without `+` is read where the caller names no country. */
-  country: Region
-  /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
-  trustedProxies: readonly string[]
-  lists: Lists
-  /** Where SignalWire's callbacks come, and what they are signed with; without it none are taken. */
-  callbacks: CallbackConfig | undefined
-  /** The ways a code can go with PROVIDERS. */
-  channels: readonly Channel[]
-}
+export type ApiConfig = Settings &
+  ChallengeSettings & {
+    host: string
+    port: number
+    production: boolean
+    /** Those of the environment. */
+    apiKeys: readonly ApiKey[]
+    /** Where they come from, when from a file: it is read again while the API runs. */
+    apiKeysFile: string
+    /** Whether the keys of `npm run keys` count too. */
+    keysInRedis: boolean
+    maxConnections: number
+    /** The guide's routes and page. */
+    publicForm: boolean
+    /** The guide's Python variant: GET with query parameters, numbers without `+`. */
+    pythonRoutes: boolean
+    regions: ReadonlySet<Region>
+    /** How a number without `+` is read where the caller names no country. */
+    country: Region
+    /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
+    trustedProxies: readonly string[]
+    lists: Lists
+    /** Where SignalWire's callbacks come, and what they are signed with; without it none are taken. */
+    callbacks: CallbackConfig | undefined
+    /** The ways a code can go with PROVIDERS. */
+    channels: readonly Channel[]
+  }
 
 const KEY_SHORTEST = 32
 /** A random key in hex misses more than six of the sixteen digits once in ten thousand, one in base64 never. */
@@ -109,6 +111,7 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     pythonRoutes: reader.value('GUIDE_PYTHON_ROUTES', toggle, false),
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
     lists: readLists(reader),
+    ...readChallenges(reader),
     ...readRegions(reader),
     callbacks: readCallbacks(reader, settings.publicUrl),
     channels: settings.providers.includes('rest') ? ['sms', 'call'] : ['sms'],

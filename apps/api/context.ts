@@ -27,6 +27,8 @@ export type ApiEnv = {
     limit: string | undefined
     /** The rules of the gate that spoke up about a start, as `rule=mode`. */
     explain: string
+    /** Why a challenge that was passed on did not count. */
+    reason: string
     /** The verdict of a check. */
     result: string
     /** The masked number of a start. */

@@ -39,3 +39,12 @@ export const localeField = v.optional(
   DEFAULT_LOCALE,
 )
 export const clientIpField = parsedBy((ip) => (isIP(ip) === 0 ? undefined : ip), 'must be an IP address')
+
+/** A solved proof of work, or what a CAPTCHA's widget gave. What is in it is judged, not parsed. */
+export const challengeField = v.union(
+  [
+    v.strictObject({ token: text(128), solution: text(16) }),
+    v.strictObject({ captcha: v.pipe(text(8_192), v.nonEmpty('must not be empty')) }),
+  ],
+  'must be {token, solution} or {captcha}',
+)

@@ -6,22 +6,33 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import type { Verifications } from '#store/verifications.ts'
 import { parseCode } from '#verification/code.ts'
-import { maskDestination, type ParsedDestination, type Region } from '#verification/destination.ts'
+import {
+  type Destination,
+  maskDestination,
+  type ParsedDestination,
+  type Region,
+} from '#verification/destination.ts'
 import { DEFAULT_LOCALE } from '#verification/message.ts'
-import type { Refused } from '#verification/refusal.ts'
+import { type ChallengeRefusal, isChallengeRefusal, type Refused, refused } from '#verification/refusal.ts'
 import { DEFAULT_PURPOSE, FORM_APPLICATION } from '#verification/verification.ts'
 import { readFormOrJson, readQuery } from './body.ts'
+import type { FormChallengeMode } from './challenge-settings.ts'
+import type { Challenger } from './challenger.ts'
 import { type ApiEnv, headerOf } from './context.ts'
 import { isCrossSite } from './cross-site.ts'
 import type { ReadDestination } from './destinations.ts'
 import { codeField, toField } from './fields.ts'
+import { challengeFields, createFormChallenge } from './form-challenge.ts'
+import { openPolicy } from './headers.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
+import { SCRIPT, sourcesOf } from './page-challenge.ts'
 import { retryAfter } from './problem.ts'
 import { sentenceOf, VERDICT_SENTENCES } from './sentences.ts'
 import { noteExplain, type Start } from './starting.ts'
 
 /** What is missing is told beside its field, as what is wrong is. */
-const requestFields = v.object({ number: v.optional(toField, '') })
+const requestFields = v.object({ number: v.optional(toField, ''), ...challengeFields })
+type RequestFields = v.InferOutput<typeof requestFields>
 const checkFields = v.object({ number: v.optional(toField, ''), auth_code: v.optional(codeField, '') })
 
 export type GuideRoutes = {
@@ -30,26 +41,41 @@ export type GuideRoutes = {
   readDestination: ReadDestination
   country: Region
   pythonRoutes: boolean
+  formChallenge: FormChallengeMode
+  challenger: Challenger
 }
 
-type GuideStatus = 200 | 400 | 403 | 429 | 500
+/** The guide's own answer to a send that failed. */
+const SEND_FAILED = 'Error sending code via SMS'
+const UNAVAILABLE = 'The service cannot answer right now. Try again in a moment.'
+
+type GuideStatus = 200 | 400 | 403 | 429 | 500 | 503
 
 /** What came of a call of the guide's, before it is told to a program or to a person. */
 type GuideAnswer = { status: GuideStatus; text: string; page: PageState; retryAfterMs?: number }
 
 export function guideRoutes(deps: GuideRoutes) {
   const app = new Hono<ApiEnv>()
+  const challenge = createFormChallenge(deps)
 
-  app.get('/', (c) => c.html(renderPage({})))
+  /** What another site's page sends is refused before it is read. */
+  const refuseCrossSite: MiddlewareHandler<ApiEnv> = async (c, next) => {
+    if (!isCrossSite(c)) return await next()
+    c.set('refusal', 'cross_site')
+    return tell(c, forbidden({ fault: 'This was sent by another site. Use the form below.' }))
+  }
+
+  app.get('/', (c) => showPage(c, {}))
   app.get('/style.css', (c) => c.body(STYLE, 200, { 'Content-Type': 'text/css; charset=utf-8' }))
 
+  app.get('/challenge.js', (c) => c.body(SCRIPT, 200, { 'Content-Type': 'text/javascript; charset=utf-8' }))
   for (const path of ['/request-auth', '/validate-auth']) app.use(path, refuseCrossSite)
 
   app.post('/request-auth', async (c) => {
     if (deps.pythonRoutes && c.req.query('number') !== undefined) return requestByQuery(c)
     const body = await readFormOrJson(c, requestFields)
     if (body.kind === 'problem') return rejectBody(c, body.response, invalidNumber({}))
-    return tell(c, await requestAuth(c, body.value.number))
+    return tell(c, await requestAuth(c, body.value))
   })
 
   app.post('/validate-auth', async (c) => {
@@ -72,7 +98,7 @@ export function guideRoutes(deps: GuideRoutes) {
   async function requestByQuery(c: Context<ApiEnv>): Promise<Response> {
     const query = readQuery(c, requestFields)
     if (query.kind === 'problem') return c.text('400', 400)
-    const { status } = await requestAuth(c, withPlus(query.value.number))
+    const { status } = await requestAuth(c, { ...query.value, number: withPlus(query.value.number) })
     return c.text(String(status), status)
   }
 
@@ -82,10 +108,14 @@ export function guideRoutes(deps: GuideRoutes) {
     return parsed
   }
 
-  async function requestAuth(c: Context<ApiEnv>, number: string): Promise<GuideAnswer> {
+  async function requestAuth(c: Context<ApiEnv>, fields: RequestFields): Promise<GuideAnswer> {
+    const { number } = fields
     const parsed = parse(c, number)
     if (parsed.kind === 'refused') return sendRefusal(c, number, parsed)
     const { destination, region } = parsed
+    const pass = await challenge.pass(c, fields, destination)
+    if (pass.kind === 'unavailable') return unavailable(c, number)
+    if (pass.kind === 'stop') return challenged(c, { number, destination, refusal: pass.refusal })
     const started = await deps.start({
       application: FORM_APPLICATION,
       destination,
@@ -95,8 +125,13 @@ export function guideRoutes(deps: GuideRoutes) {
       locale: DEFAULT_LOCALE,
       clientIp: c.get('clientIp'),
       silent: true,
+      ...pass.carried,
     })
-    if (started.kind === 'refused') return sendRefusal(c, number, started)
+    if (started.kind === 'refused') {
+      const { refusal } = started
+      if (isChallengeRefusal(refusal)) return challenged(c, { number, destination, refusal })
+      return sendRefusal(c, number, started)
+    }
     c.set('verification', started.id)
     noteExplain(c, started)
     return { status: 200, text: 'Your code was sent', page: { number, sentTo: maskDestination(destination) } }
@@ -128,14 +163,45 @@ export function guideRoutes(deps: GuideRoutes) {
     return forbidden({ number, codeError: VERDICT_SENTENCES[checked.verdict](left) })
   }
 
-  return app
-}
+  /** A program cannot do what is asked for: to it this is one more limit. */
+  function challenged(
+    c: Context<ApiEnv>,
+    asked: { number: string; destination: Destination; refusal: ChallengeRefusal },
+  ): GuideAnswer {
+    const { number, destination, refusal } = asked
+    c.set('refusal', refusal)
+    const shown = challenge.show(c, destination, refusal)
+    const page = shown ? { challenge: shown } : { numberError: sentenceOf(refused(refusal)) }
+    return { status: 429, text: 'Too Many Requests', page: { number, ...page } }
+  }
 
-/** What another site's page sends is refused before it is read. */
-const refuseCrossSite: MiddlewareHandler<ApiEnv> = async (c, next) => {
-  if (!isCrossSite(c)) return await next()
-  c.set('refusal', 'cross_site')
-  return tell(c, forbidden({ fault: 'This was sent by another site. Use the form below.' }))
+  /** A body that could not be read: the page for a browser, else what body.ts says, but the guide's own text for a form. */
+  function rejectBody(
+    c: Context<ApiEnv>,
+    response: Response,
+    answer: GuideAnswer,
+  ): Response | Promise<Response> {
+    return response.status === 400 && c.get('refusal') === 'invalid_request' ? tell(c, answer) : response
+  }
+
+  function tell(
+    c: Context<ApiEnv>,
+    { status, text, page, retryAfterMs }: GuideAnswer,
+  ): Response | Promise<Response> {
+    if (retryAfterMs !== undefined) c.header('Retry-After', retryAfter(retryAfterMs))
+    c.header('Vary', 'Accept')
+    if (wantsPage(c)) return showPage(c, page, status)
+    return c.text(text, status === 503 ? 500 : status)
+  }
+
+  function showPage(c: Context<ApiEnv>, page: PageState, status: GuideStatus = 200) {
+    const shown = page.approved === undefined ? (page.challenge ?? challenge.standing) : undefined
+    if (shown === undefined) return c.html(renderPage(page), status)
+    openPolicy(c, sourcesOf(shown))
+    return c.html(renderPage({ ...page, challenge: shown }), status)
+  }
+
+  return app
 }
 
 function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
@@ -153,6 +219,11 @@ function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Gui
   return { status: 429, text: 'Too Many Requests', page, retryAfterMs: refused.retryAfterMs }
 }
 
+function unavailable(c: Context<ApiEnv>, number: string): GuideAnswer {
+  c.set('refusal', 'service_unavailable')
+  return { status: 503, text: SEND_FAILED, page: { number, fault: UNAVAILABLE } }
+}
+
 function invalidNumber(page: PageState): GuideAnswer {
   return {
     status: 400,
@@ -163,24 +234,6 @@ function invalidNumber(page: PageState): GuideAnswer {
 
 function forbidden(page: PageState): GuideAnswer {
   return { status: 403, text: 'Forbidden', page }
-}
-
-/** A body that could not be read: the page for a browser, else what body.ts says, but the guide's own text for a form. */
-function rejectBody(
-  c: Context<ApiEnv>,
-  response: Response,
-  answer: GuideAnswer,
-): Response | Promise<Response> {
-  return response.status === 400 && c.get('refusal') === 'invalid_request' ? tell(c, answer) : response
-}
-
-function tell(
-  c: Context<ApiEnv>,
-  { status, text, page, retryAfterMs }: GuideAnswer,
-): Response | Promise<Response> {
-  if (retryAfterMs !== undefined) c.header('Retry-After', retryAfter(retryAfterMs))
-  c.header('Vary', 'Accept')
-  return wantsPage(c) ? c.html(renderPage(page), status) : c.text(text, status)
 }
 
 function wantsPage(c: Context<ApiEnv>): boolean {
@@ -194,9 +247,8 @@ function withPlus(number: string): string {
 
 /** The guide's own answer to a send that failed, for a fault of ours. */
 export function guideFault(c: Context<ApiEnv>, status: 500 | 503): Response | Promise<Response> {
-  const sentence = 'The service cannot answer right now. Try again in a moment.'
-  if (wantsPage(c)) return c.html(renderPage({ fault: sentence }), status)
+  if (wantsPage(c)) return c.html(renderPage({ fault: UNAVAILABLE }), status)
   return c.req.path === '/request-auth'
-    ? c.text('Error sending code via SMS', 500)
+    ? c.text(SEND_FAILED, 500)
     : c.text(status === 503 ? 'Service Unavailable' : 'Internal Server Error', status)
 }

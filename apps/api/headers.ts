@@ -1,20 +1,27 @@
 /**
  * The headers every answer carries (OWASP ASVS 5.0 §3.4, §14.3.2): nothing is cached, framed, sniffed or run. The
- * page's style is its only resource.
+ * page's style is its only resource, but for a page that shows a challenge.
  */
 import type { Context } from 'hono'
 import type { ApiEnv } from './context.ts'
 
 const YEAR_S = 31_536_000
 
-const POLICY = [
-  "default-src 'none'",
-  "style-src 'self'",
-  'img-src data:',
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
+const SOURCES = {
+  'default-src': "'none'",
+  'style-src': "'self'",
+  'img-src': 'data:',
+  'form-action': "'self'",
+  'base-uri': "'none'",
+  'frame-ancestors': "'none'",
+}
+const POLICY = policyOf(SOURCES)
+
+function policyOf(sources: Readonly<Record<string, string>>): string {
+  return Object.entries(sources)
+    .map(([directive, source]) => `${directive} ${source}`)
+    .join('; ')
+}
 
 export function headersOf(production: boolean): Readonly<Record<string, string>> {
   return {
@@ -28,6 +35,13 @@ export function headersOf(production: boolean): Readonly<Record<string, string>>
     'X-Frame-Options': 'DENY',
     ...(production ? { 'Strict-Transport-Security': `max-age=${YEAR_S}; includeSubDomains` } : {}),
   }
+}
+
+/** Lets the page of this one answer bring more than its style: `more` names sources by directive. */
+export function openPolicy(c: Context<ApiEnv>, more: Readonly<Record<string, string>>): void {
+  const style = more['style-src'] ? { 'style-src': `${SOURCES['style-src']} ${more['style-src']}` } : {}
+  const policy = policyOf({ ...SOURCES, ...more, ...style })
+  c.set('headers', { ...c.get('headers'), 'Content-Security-Policy': policy })
 }
 
 /** Puts the headers on an answer that was not made by answerJson. */

@@ -1,4 +1,5 @@
 /** The API's composition root: reads the configuration, connects, listens, and ends in order. */
+import { createCaptcha } from '#captcha/captcha.ts'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
 import { createReceipts } from '#receipts/receipts.ts'
 import { refuseToStart } from '#runtime/env.ts'
@@ -10,11 +11,13 @@ import { createApiKeys } from '#store/api-keys.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
 import { createVerifications } from '#store/verifications.ts'
+import { createChallenges } from '#verification/challenge.ts'
 import { countSegments } from '#verification/message.ts'
 import { createVault } from '#verification/vault.ts'
 import { FORM_APPLICATION, type SendReference } from '#verification/verification.ts'
 import { createApp } from './app.ts'
 import { DEFAULT_APPLICATION } from './caller.ts'
+import { createChallenger } from './challenger.ts'
 import { readConfig } from './config.ts'
 import { createKeyRing } from './key-ring.ts'
 import { followKeys } from './key-sources.ts'
@@ -70,6 +73,12 @@ const app = createApp({
   verifications: createVerifications({
     ...parts,
     countSegments: countSegments({ ...config.message, ttlMs: config.policy.codeTtlMs }),
+  }),
+  challenger: createChallenger({
+    challenges: createChallenges(config.destinationKey),
+    vault: parts.vault,
+    bits: config.challengeBits,
+    captcha: config.captcha && createCaptcha(config.captcha),
   }),
   enqueue,
   takeReceipt: receipts.take,

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { html } from 'hono/html'
+import { challengePart, challengeScript, type PageChallenge } from './page-challenge.ts'
 
 export const STYLE = readFileSync(new URL('./page.css', import.meta.url), 'utf8')
 
@@ -17,6 +18,8 @@ export type PageState = {
   sentTo?: string
   /** The masked number that has just been approved. */
   approved?: string
+  /** What the person, or their browser, must do before a code is sent. */
+  challenge?: PageChallenge
   /** What no field is at fault for. */
   fault?: string
 }
@@ -24,6 +27,8 @@ export type PageState = {
 type Markup = ReturnType<typeof html>
 
 type Field = 'number' | 'check-number' | 'code'
+/** Where the cursor waits. On the button nothing opens a keyboard over what a challenge says. */
+type Focus = Field | 'send'
 
 export function renderPage(state: PageState): Markup {
   return html`<!doctype html>
@@ -35,6 +40,7 @@ export function renderPage(state: PageState): Markup {
 <title>${titleOf(state)}</title>
 <link rel="stylesheet" href="/style.css">
 <link rel="icon" href="data:,">
+${state.challenge === undefined ? '' : challengeScript(state.challenge)}
 </head>
 <body>
 <main>
@@ -49,10 +55,11 @@ ${state.approved === undefined ? forms(state) : success(state.approved)}
 }
 
 /** Read out first when the page changes. */
-function titleOf({ approved, sentTo, numberError, checkNumberError, codeError, fault }: PageState): string {
+function titleOf(state: PageState): string {
+  const { approved, sentTo, numberError, checkNumberError, codeError, challenge, fault } = state
   if (approved !== undefined) return 'Verified'
   if (sentTo !== undefined) return 'Type your code'
-  return (numberError ?? checkNumberError ?? codeError ?? fault)
+  return (numberError ?? checkNumberError ?? codeError ?? challenge?.error ?? fault)
     ? 'Error: Verify your phone'
     : 'Verify your phone'
 }
@@ -64,9 +71,15 @@ function success(approved: string): Markup {
 }
 
 /** The cursor waits in the field that is wrong, or comes next. */
-function focusOf({ sentTo, codeError, checkNumberError }: PageState): Field {
+function focusOf({ number, numberError, sentTo, codeError, checkNumberError, challenge }: PageState): Focus {
   if (checkNumberError !== undefined) return 'check-number'
-  return sentTo !== undefined || codeError !== undefined ? 'code' : 'number'
+  if (sentTo !== undefined || codeError !== undefined) return 'code'
+  return challenge !== undefined && number !== undefined && numberError === undefined ? 'send' : 'number'
+}
+
+/** Whether the next step is the first form's. */
+function isFirst(focus: Focus): boolean {
+  return focus === 'number' || focus === 'send'
 }
 
 function forms(state: PageState): Markup {
@@ -77,18 +90,19 @@ ${requestForm(state, focus)}
 ${checkForm(state, focus)}`
 }
 
-function requestForm({ number, numberError }: PageState, focus: Field): Markup {
+function requestForm({ number, numberError, challenge }: PageState, focus: Focus): Markup {
   return html`<form method="post" action="/request-auth" aria-labelledby="request-title">
 <h2 id="request-title"><span class="step" aria-hidden="true">1</span> Get a code</h2>
 <label for="number">Phone number</label>
 <input id="number" name="number" type="tel" autocomplete="tel" required maxlength="32" placeholder="+1 202 555 0100"
  value="${number ?? ''}"${describedBy('number', numberError)}${autofocus('number', focus)}>
 ${fieldError('number', numberError)}
-<button type="submit"${focus === 'number' ? '' : html` class="quiet"`}>Text me a code</button>
+${challenge === undefined ? '' : challengePart(challenge)}
+<button type="submit"${isFirst(focus) ? '' : html` class="quiet"`}${autofocus('send', focus)}>Text me a code</button>
 </form>`
 }
 
-function checkForm(state: PageState, focus: Field): Markup {
+function checkForm(state: PageState, focus: Focus): Markup {
   const { number, checkNumberError, codeError } = state
   return html`<form method="post" action="/validate-auth" aria-labelledby="check-title">
 <h2 id="check-title"><span class="step" aria-hidden="true">2</span> Check the code</h2>
@@ -101,7 +115,7 @@ ${fieldError('check-number', checkNumberError)}
 <input id="code" class="code" name="auth_code" type="text" inputmode="numeric" autocomplete="one-time-code" required
  maxlength="16" placeholder="6 digits"${describedBy('code', codeError)}${autofocus('code', focus)}>
 ${fieldError('code', codeError)}
-<button type="submit"${focus === 'number' ? html` class="quiet"` : ''}>Check</button>
+<button type="submit"${isFirst(focus) ? html` class="quiet"` : ''}>Check</button>
 </form>`
 }
 
@@ -123,6 +137,6 @@ function describedBy(field: Field, error: string | undefined): Markup | '' {
   return error === undefined ? '' : html` aria-invalid="true" aria-describedby="${field}-error"`
 }
 
-function autofocus(field: Field, focus: Field): Markup | '' {
+function autofocus(field: Focus, focus: Focus): Markup | '' {
   return field === focus ? html` autofocus` : ''
 }

@@ -4,7 +4,13 @@
  */
 import type { Context } from 'hono'
 import type { Scope } from '#verification/api-key.ts'
-import type { DestinationRefusal, GateRefusal, Refused, VerificationRefusal } from '#verification/refusal.ts'
+import type {
+  ChallengeRefusal,
+  DestinationRefusal,
+  GateRefusal,
+  Refused,
+  VerificationRefusal,
+} from '#verification/refusal.ts'
 import type { ApiEnv } from './context.ts'
 import { answerJson } from './headers.ts'
 
@@ -22,7 +28,12 @@ type RequestProblem =
   | 'service_unavailable'
   | 'internal_fault'
 
-export type ProblemCode = DestinationRefusal | VerificationRefusal | GateRefusal | RequestProblem
+export type ProblemCode =
+  | DestinationRefusal
+  | VerificationRefusal
+  | GateRefusal
+  | ChallengeRefusal
+  | RequestProblem
 
 type Row = readonly [status: number, title: string]
 
@@ -50,6 +61,13 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   verification_ended: [409, 'This verification has ended. Start a new one.'],
   too_late_to_send: [409, 'The code has too little life left to be sent again. Start a new verification.'],
   idempotency_mismatch: [422, 'This Idempotency-Key was used before with another request.'],
+  // 428 (RFC 6585 §3): the same request again, with what it lacked, may well be taken. 403 would say that it is over.
+  challenge_required: [428, 'Pass on a challenge with this start. One is in "challenge".'],
+  challenge_failed: [
+    428,
+    'The challenge is wrong, has expired or is for another start. Another is in "challenge".',
+  ],
+  challenge_used: [428, 'The challenge was used for another start. Another is in "challenge".'],
   resend_cooldown: [429, 'A code was sent a moment ago. Wait before asking for another.'],
   sends_exhausted: [429, 'This verification has had all its sends.'],
   send_limit: [429, 'This number has been sent too many codes. Wait before asking for another.'],
@@ -63,8 +81,6 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   spend_limit: [429, 'A budget for messages is spent.'],
   guess_limit: [429, 'Too many wrong codes were tried. Nothing is checked until some time has passed.'],
   number_denied: [403, 'Codes are not sent to this number.'],
-  challenge_required: [403, 'Solve a challenge first, and send its solution along.'],
-  challenge_used: [403, 'This challenge was used before. Solve another.'],
   sending_stopped: [503, 'Sending is stopped. Codes already sent can be checked.'],
   service_unavailable: [503, 'The service cannot answer right now. Try again shortly.'],
   internal_fault: [500, 'Something went wrong on our side.'],
@@ -80,6 +96,7 @@ export function problem(
     limit?: string
     errors?: readonly FieldProblem[]
     scope?: Scope
+    challenge?: Readonly<Record<string, unknown>>
     headers?: Record<string, string>
   } = {},
 ): Response {
@@ -95,6 +112,7 @@ export function problem(
     limit: more.limit,
     errors: more.errors,
     scope: more.scope,
+    challenge: more.challenge,
   }
   return answerJson(c, status, body, {
     'Content-Type': 'application/problem+json',

@@ -1,5 +1,5 @@
 /** What a person reads on the page when something is not right: plain words, and what to do. */
-import type { Refused } from '#verification/refusal.ts'
+import type { ChallengeRefusal, Refused } from '#verification/refusal.ts'
 import { retryAfter } from './problem.ts'
 
 export const VERDICT_SENTENCES = {
@@ -12,6 +12,19 @@ export const VERDICT_SENTENCES = {
   canceled: () => 'That code is no longer valid. Ask for a new one.',
   already_used: () => 'That code has been used already. Ask for a new one.',
 } as const
+
+/** Beside a challenge; the first time it explains itself. */
+export const CHALLENGE_SENTENCES: Readonly<Record<ChallengeRefusal, { proof: string; captcha: string }>> = {
+  challenge_required: { proof: '', captcha: '' },
+  challenge_failed: {
+    proof: 'That took too long, or something changed meanwhile. Press the button to try again.',
+    captcha: 'That did not work. Please try once more.',
+  },
+  challenge_used: {
+    proof: 'That was used already. Press the button to try again.',
+    captcha: 'That was used already. Please try once more.',
+  },
+}
 
 const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
   short_number: 'That number is too short. Type the whole number with its country code.',
@@ -29,8 +42,7 @@ const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
   spend_limit: 'No more codes can be sent for now.',
   guess_limit: 'Too many wrong codes were tried.',
   sending_stopped: 'No codes are sent at the moment.',
-  challenge_required: 'We could not make sure that you are a person.',
-  challenge_used: 'That took too long. Try again.',
+  challenge_required: 'Codes cannot be sent to this number right now.',
   unknown_verification: 'There is no code for this number. Ask for one first.',
 }
 

@@ -1,10 +1,10 @@
 /** `/v1/verifications`: start, read, send again, cancel. Each route parses, asks the store and answers. */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import type { Asker } from '#store/passage.ts'
-import type { Started, Verifications } from '#store/verifications.ts'
+import type { Started, StartRequest, Verifications } from '#store/verifications.ts'
 import { maskDestination } from '#verification/destination.ts'
-import { type Refused, refused } from '#verification/refusal.ts'
+import { isChallengeRefusal, type Refused, refused } from '#verification/refusal.ts'
 import {
   type Application,
   type Channel,
@@ -12,15 +12,24 @@ import {
   type SendReference,
   type VerificationId,
 } from '#verification/verification.ts'
-import { startedAnswer, verificationAnswer } from './answers.ts'
+import { challengeAnswer, startedAnswer, verificationAnswer } from './answers.ts'
 import { readJson, readOptionalJson } from './body.ts'
 import { requireScope } from './caller.ts'
+import type { About, Challenger, GivenChallenge } from './challenger.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
-import { channelField, clientIpField, countryField, localeField, purposeField, toField } from './fields.ts'
+import {
+  challengeField,
+  channelField,
+  clientIpField,
+  countryField,
+  localeField,
+  purposeField,
+  toField,
+} from './fields.ts'
 import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
-import { refusal } from './problem.ts'
+import { problem, refusal } from './problem.ts'
 import { noteExplain, type Start } from './starting.ts'
 
 const startFields = v.strictObject({
@@ -30,6 +39,7 @@ const startFields = v.strictObject({
   locale: localeField,
   purpose: purposeField,
   client_ip: v.optional(clientIpField),
+  challenge: v.optional(challengeField),
 })
 
 const resendFields = v.strictObject({ client_ip: v.optional(clientIpField) })
@@ -41,6 +51,7 @@ function askerOf({ client_ip }: { client_ip?: string | undefined }): Asker {
 export type VerificationRoutes = {
   verifications: Verifications
   start: Start
+  challenger: Challenger
   /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
   enqueue: (send: SendReference) => void
   readDestination: ReadDestination
@@ -49,7 +60,7 @@ export type VerificationRoutes = {
 }
 
 export function verificationRoutes(parts: VerificationRoutes) {
-  const { verifications, start, enqueue, readDestination, channels } = parts
+  const { verifications, start, challenger, enqueue, readDestination, channels } = parts
   const app = new Hono<ApiEnv>()
 
   app.post('/', requireScope('send'), async (c) => {
@@ -57,24 +68,20 @@ export function verificationRoutes(parts: VerificationRoutes) {
     if (key instanceof Response) return key
     const body = await readJson(c, startFields)
     if (body.kind === 'problem') return body.response
-    const { to, country, channel, locale, purpose, client_ip } = body.value
+    const { to, country, channel, locale, purpose, client_ip, challenge } = body.value
     if (!channels.includes(channel)) return refusal(c, refused('channel_unavailable'))
     const parsed = readDestination(to, country, channel)
     if (parsed.kind === 'refused') return refusal(c, parsed)
     const { destination } = parsed
     c.set('destination', maskDestination(destination))
     const application = c.get('application')
-    const started = await start({
-      application,
-      destination,
-      region: parsed.region,
-      channel,
-      locale,
-      purpose,
-      ...askerOf({ client_ip }),
-      ...key,
-    })
-    if (started.kind === 'refused') return refusal(c, started)
+    const { region } = parsed
+    const asker = askerOf({ client_ip })
+    const request = { application, destination, region, channel, locale, purpose, ...asker, ...key }
+    const about = { application, destination, ip: client_ip ?? '' }
+    const started = challenge ? await startChallenged(c, request, { challenge, about }) : await start(request)
+    if (started.kind === 'unavailable') return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
+    if (started.kind === 'refused') return refuseStart(c, started, about)
     c.set('verification', started.id)
     noteExplain(c, started)
     const location = `/v1/verifications/${started.id}`
@@ -110,6 +117,28 @@ export function verificationRoutes(parts: VerificationRoutes) {
     const canceled = await verifications.cancel(c.get('application'), id)
     return canceled.kind === 'refused' ? refusal(c, canceled) : c.body(null, 204)
   })
+
+  async function startChallenged(
+    c: Context<ApiEnv>,
+    request: StartRequest,
+    { challenge, about }: { challenge: GivenChallenge; about: About },
+  ): Promise<Started | Refused | { kind: 'unavailable' }> {
+    // An answer that was given is given again, though its challenge is used by it or has expired since.
+    const first = await verifications.replayStart(request)
+    if (first) return first
+    const judged = await challenger.judge(challenge, about, c.req.raw.signal)
+    if (judged.kind === 'passed') return start({ ...request, challenge: judged.challenge })
+    c.set('reason', judged.reason)
+    return judged.kind === 'failed' ? refused('challenge_failed') : { kind: 'unavailable' }
+  }
+
+  /** Who lacks a challenge is given one. */
+  function refuseStart(c: Context<ApiEnv>, no: Refused, about: About): Response {
+    if (!isChallengeRefusal(no.refusal)) return refusal(c, no)
+    c.set('limit', no.limit)
+    const limit = no.limit === undefined ? {} : { limit: no.limit }
+    return problem(c, no.refusal, { ...limit, challenge: challengeAnswer(challenger.issue(about)) })
+  }
 
   async function resend(
     application: Application,

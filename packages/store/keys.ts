@@ -10,10 +10,10 @@
  * | `{P}:A:s:TAG` | list: times of sends to a number, newest first | longest send window | start, resend |
  * | `{P}:A:w:TAG` | list: times of wrong checks, newest first | longest wrong-check window | check |
  * | `{P}:A:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
+ * | `{P}:A:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start |
  * | `{P}:A:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
  * | `{P}:@SCOPE:NAME` | hash: meters of an address, a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, what ends a verification |
  * | `{P}:@stopped` | string: why sending is stopped | a year | `npm run sending` |
- * | `{P}:@c:NONCE` | string: a challenge that was used | the challenge's | start |
  * | `{P}:@clock` | string: the time, in a replay of recorded traffic only | an hour | `npm run policy` |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `{P}:@api-keys` | hash: id of an API key -> holder, scopes, times, SHA-256 of the key | ten years, renewed | `npm run keys` |
@@ -51,12 +51,12 @@ export function createKeys(prefix: string) {
     sends: (application: Application, tag: string) => `${of(application)}s:${tag}`,
     wrongChecks: (application: Application, tag: string) => `${of(application)}w:${tag}`,
     idempotency: (application: Application, name: string) => `${of(application)}i:${name}`,
+    challenge: (application: Application, nonce: string) => `${of(application)}c:${nonce}`,
     agenda: (application: Application) => `${of(application)}agenda`,
     /** Where a scope's meters are; without a name there is nothing to count, and no key of that name is touched. */
     scope: (scope: Scope, name: string | undefined) =>
       name === undefined ? `${all}-` : `${all}${SCOPE_LETTERS[scope]}:${name}`,
     stopped: () => `${all}stopped`,
-    challenge: (nonce: string | undefined) => (nonce === undefined ? `${all}-` : `${all}c:${nonce}`),
     clock: () => `${all}clock`,
     /** Every key there is under this prefix. */
     every: () => `{${prefix}}:*`,

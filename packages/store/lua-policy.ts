@@ -33,6 +33,7 @@ export function luaPolicy(policy: Policy): string {
     idempotency_ttl_ms: policy.idempotencyTtlMs,
     suppression_ttl_ms: policy.suppressionTtlMs,
     reply_wait_ms: policy.replyWaitMs,
+    clock_skew_ms: policy.clockSkewMs,
     clock_key: policy.clockKey,
   })}\n`
 }

@@ -8,13 +8,9 @@ import type { Vault } from '#verification/vault.ts'
 import type { Application, Channel } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
 
-/** A challenge whose solution was right; the script sees to it that it is used once. */
-export type PassedChallenge = { nonce: string; expiresAtMs: number }
-
 export type Asker = {
-  /** The end user's address. Without one no limit of an address applies. */
+  /** The end user's address. Without one, or where it is empty, no limit of an address applies. */
   clientIp?: string
-  challenge?: PassedChallenge
 }
 
 /** Where a number lies. The prefix as a keyed tag: it and the last four digits would be the number. */
@@ -42,7 +38,7 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
 
     /** In the order of SCOPES. */
     scopeKeys(application: Application, place: Place, clientIp: string | undefined): string[] {
-      const client = clientIp === undefined ? undefined : networkOf(clientIp)
+      const client = clientIp ? networkOf(clientIp) : undefined
       const names: Record<Scope, string | undefined> = {
         ip: client && vault.tagPart('ip', client.ip),
         network: client?.network && vault.tagPart('network', client.network),

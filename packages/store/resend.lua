@@ -8,11 +8,11 @@
 -- KEYS[6] suppression  hash: there when the number told one of ours to stop
 -- KEYS[7...13] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
---         facts for the gate, as start.lua, but `trusted`, which the verification knows
+--         facts for the gate, as start.lua: spend, number, region
 --
 -- Replies {'sent_again', ...} as start.lua, or {'refused', code, retry after ms (-1: never)}
 --
--- The life of the code and its checks stay as they were.
+-- The life of the code and its checks stay as they were. Where a challenge is wanted, only a start can bring one.
 --@include clock.lua
 --@include windows.lua
 --@include meters.lua
@@ -22,7 +22,7 @@
 --@include resending.lua
 
 local key, sends_key, wrong_key, agenda, stopped, suppression = unpack(KEYS)
-local id, code_mac, sealed, spend, number, region, challenged = unpack(ARGV)
+local id, code_mac, sealed, spend, number, region = unpack(ARGV)
 local now = now_ms()
 
 if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
@@ -36,7 +36,7 @@ local refusal = resend_refusal(pending, now)
   or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
   or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
-local facts = gate_facts(spend, number, region, pending.trusted, challenged)
+local facts = gate_facts(spend, number, region, pending.trusted, '')
 local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 7) }, facts, now)
 if passage.refusal then return passage.refusal end
 

@@ -7,7 +7,7 @@
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
 -- KEYS[7] stopped      string, there while sending is stopped
--- KEYS[8] challenge    string, there once the challenge was used; not touched when its ARGV is ''
+-- KEYS[8] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
 -- KEYS[9] suppression  hash: there when the number told one of ours to stop
 -- KEYS[10...16] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC,
@@ -15,9 +15,8 @@
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
 --         keys of the scopes its conversion is counted for,
 --         why the message is held back ('test_number' | 'number_denied') or '', 'silent' or '',
---         ms a passed challenge must be remembered as used ('' without one),
 --         facts for the gate: spend (millionths of the currency), short tag of the number, region,
---         'trusted' or '', 'challenged' or ''
+--         'trusted' or '', challenged ('1' when a challenge was passed, else ''), end of that challenge (ms; '' without)
 --
 -- Replies {'started' | 'sent_again', id, send, created, expires, next send (0: none left), sends left, checks left,
 --          now, channel, locale, explain}; times in ms; explain: `rule=mode ...`, the rules that spoke up
@@ -26,7 +25,8 @@
 --         pending; ask again with one. Nothing was written
 --
 -- Everything is checked before anything is counted: a refusal leaves no trace. What a pending verification had
--- already used up (checks, sends, life) never comes back by starting again.
+-- already used up (checks, sends, life) never comes back by starting again. A challenge is used up by the start it was
+-- passed for and by no other answer.
 --
 -- A silent caller learns nothing about a number from its answers: where others are refused, a verification is begun
 -- like any other, whose message is held back.
@@ -38,10 +38,10 @@
 --@include sending.lua
 --@include resending.lua
 
-local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge_key, suppression = unpack(KEYS)
+local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge, suppression = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
-  resend_id, resend_mac, resend_sealed, gates, held, silent, challenge_ms,
-  spend, number, region, trusted, challenged = unpack(ARGV)
+  resend_id, resend_mac, resend_sealed, gates, held, silent,
+  spend, number, region, trusted, challenged, challenge_expires = unpack(ARGV)
 
 local function remember(reply)
   if fingerprint ~= '' then
@@ -93,9 +93,11 @@ local again = pending and not pending.replaced
 if again and policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
 if not again and code_mac == '' then return { 'make' } end
 
--- Last, so that no other refusal uses it up.
-if challenge_ms ~= '' and not redis.call('SET', challenge_key, '1', 'NX', 'PX', challenge_ms) then
-  return { 'refused', 'challenge_used', -1 }
+-- Asked last, right before the first write: a start that is refused for anything else leaves the challenge unused.
+if challenged == '1' then
+  local left_ms = math.max(challenge_expires - now, 0)
+  local fresh = redis.call('SET', challenge, '1', 'NX', 'PX', left_ms + policy.clock_skew_ms)
+  if not fresh then return { 'refused', 'challenge_used', -1 } end
 end
 
 window_add(sends_key, policy.send_limits, now)

@@ -3,6 +3,7 @@
  * decides, this file makes what it needs (ids, codes, MACs, sealed copies) and reads what it says.
  */
 import type { Redis } from 'ioredis'
+import type { PassedChallenge } from '#verification/challenge.ts'
 import { type Code, generateCode } from '#verification/code.ts'
 import { type Destination, maskDestination, type Region } from '#verification/destination.ts'
 import type { Locale } from '#verification/message.ts'
@@ -42,6 +43,8 @@ export type StartRequest = Asker & {
   held?: 'test_number' | 'number_denied'
   /** The caller must not learn from the answer what is held against a number. */
   silent?: boolean
+  /** What the person, or their browser, did to be let through; good for one start. */
+  challenge?: PassedChallenge
 }
 
 /** What a start or a resend came to. Times are Redis's, in milliseconds since 1970. */
@@ -201,15 +204,23 @@ export function createVerifications(deps: {
     ]
   }
 
+  function startRepeat(
+    { application, purpose, channel, locale, idempotencyKey }: StartRequest,
+    tag: string,
+  ): Repeat {
+    const fingerprint = idempotencyKey ? vault.fingerprint(['start', tag, purpose, channel, locale]) : ''
+    return { key: idempotencyName(application, 'start', idempotencyKey), fingerprint }
+  }
+
   async function askStart(
     request: StartRequest,
     place: Place,
     tag: string,
     material: Material,
   ): Promise<Reply> {
-    const { application, purpose, channel, locale, idempotencyKey, challenge } = request
+    const { application, purpose, channel, locale, challenge } = request
     const [codeMac, sealed, newId, ...resend] = material
-    const fingerprint = idempotencyKey ? vault.fingerprint(['start', tag, purpose, channel, locale]) : ''
+    const repeat = startRepeat(request, tag)
     return scripts.start(
       redis,
       [
@@ -218,9 +229,9 @@ export function createVerifications(deps: {
         keys.sends(application, tag),
         keys.wrongChecks(application, tag),
         keys.agenda(application),
-        idempotencyName(application, 'start', idempotencyKey),
+        repeat.key,
         keys.stopped(),
-        keys.challenge(challenge?.nonce),
+        keys.challenge(application, challenge?.nonce ?? 'none'),
         keys.suppression(tag),
         ...passage.scopeKeys(application, place, request.clientIp),
       ],
@@ -234,15 +245,15 @@ export function createVerifications(deps: {
         purpose,
         channel,
         locale,
-        fingerprint,
+        repeat.fingerprint,
         ...resend,
         passage.gatesOf(place),
         request.held ?? '',
         request.silent ? 'silent' : '',
-        challenge === undefined ? '' : Math.max(1, challenge.expiresAtMs - Date.now()),
         ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(locale) }),
         request.trusted ? 'trusted' : '',
-        challenge === undefined ? '' : 'challenged',
+        challenge ? '1' : '',
+        challenge?.expiresAtMs ?? '',
       ],
     )
   }
@@ -280,7 +291,7 @@ export function createVerifications(deps: {
   return {
     /**
      * Refuses with: recipient_opted_out, resend_cooldown, sends_exhausted, send_limit, check_limit,
-     * idempotency_mismatch, any GateRefusal.
+     * idempotency_mismatch, any GateRefusal, challenge_required, challenge_used.
      */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
@@ -306,6 +317,16 @@ export function createVerifications(deps: {
         material = await makeMaterial(request, tag)
       }
       return refused('resend_cooldown', policy.resendWaitsMs[0])
+    },
+
+    /** What start answered to this Idempotency-Key, if it did: for a caller who must know before it is asked again. */
+    async replayStart(request: StartRequest): Promise<Started | Refused | undefined> {
+      if (request.idempotencyKey === undefined) return undefined
+      const { key, fingerprint } = startRepeat(request, vault.tagDestination(request.destination))
+      const kept = await ask(() => redis.get(key))
+      if (kept === null) return undefined
+      if (!kept.startsWith(fingerprint)) return refused('idempotency_mismatch')
+      return decodeStarted(JSON.parse(kept.slice(fingerprint.length)))
     },
 
     /** Refuses with what start refuses with, and too_late_to_send, verification_ended, unknown_verification. */
@@ -335,7 +356,6 @@ export function createVerifications(deps: {
           mac,
           sealed,
           ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(known.locale) }),
-          asker.challenge === undefined ? '' : 'challenged',
         ],
       )
       return decodeStarted(reply)

@@ -51,6 +51,8 @@ export type Policy = {
   sweepAfterMs: number
   /** How long an Idempotency-Key is remembered. */
   idempotencyTtlMs: number
+  /** How far apart the clocks of our machines may be; a used challenge is remembered so much longer than it lives. */
+  clockSkewMs: number
   /** How long a STOP holds when no START lifts it. */
   suppressionTtlMs: number
   /** No keyword of a number is answered twice within this, so that two robots cannot go on writing to each other. */
@@ -67,6 +69,12 @@ const hour = 60 * minute
 export const HARD_LIMITS = { codeTtlMs: 10 * minute, checksMax: 10 } as const
 
 export const CODE_DIGITS = 6
+
+/**
+ * The proof of work a start may be asked for: its life, and the zero bits a hash must begin with. Each bit doubles the
+ * work: 18 are 262,144 hashes on average, about a second on a phone; 24 are a minute.
+ */
+export const CHALLENGE = { ttlMs: 2 * minute, bits: 18, bitsMin: 10, bitsMax: 24 } as const
 
 export const DEFAULT_POLICY: Policy = {
   codeTtlMs: 5 * minute,
@@ -94,6 +102,7 @@ export const DEFAULT_POLICY: Policy = {
   leaseMs: 13 * second,
   sweepAfterMs: 5 * second,
   idempotencyTtlMs: 24 * hour,
+  clockSkewMs: minute,
   suppressionTtlMs: 5 * 365 * 24 * hour,
   replyWaitMs: 24 * hour,
 }

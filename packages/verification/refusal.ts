@@ -44,7 +44,6 @@ export type VerificationRefusal =
  * - `suspected_fraud`: too few of the codes sent there are ever typed in, or its numbers come in a row.
  * - `spend_limit`: a budget of money is spent.
  * - `guess_limit`: too many wrong codes from an address, for an application or overall; nothing is compared.
- * - `challenge_required`: the start needs a passed challenge. `challenge_used`: that one was used before.
  * - `sending_stopped`: whoever runs the service has stopped all sending. Checks go on.
  * - `number_denied`: the number is on the deny list.
  */
@@ -54,15 +53,20 @@ export type GateRefusal =
   | 'suspected_fraud'
   | 'spend_limit'
   | 'guess_limit'
-  | 'challenge_required'
-  | 'challenge_used'
   | 'sending_stopped'
   | 'number_denied'
+
+/**
+ * - `challenge_required`: this start is taken only with a challenge that was passed.
+ * - `challenge_failed`: the one it carries is wrong, has expired, or is for another number or network.
+ * - `challenge_used`: the one it carries was good for another start already.
+ */
+export type ChallengeRefusal = 'challenge_required' | 'challenge_failed' | 'challenge_used'
 
 /** `retryAfterMs`: when trying again may help, in milliseconds from now; absent when waiting changes nothing. */
 export type Refused = {
   kind: 'refused'
-  refusal: DestinationRefusal | VerificationRefusal | GateRefusal
+  refusal: DestinationRefusal | VerificationRefusal | GateRefusal | ChallengeRefusal
   retryAfterMs?: number
   /** The limit that says no. */
   limit?: string
@@ -75,4 +79,9 @@ export function refused(refusal: Refused['refusal'], retryAfterMs?: number, limi
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(limit === undefined ? {} : { limit }),
   }
+}
+
+/** Whether a challenge would let the same start through. */
+export function isChallengeRefusal(refusal: Refused['refusal']): refusal is ChallengeRefusal {
+  return refusal.startsWith('challenge_')
 }

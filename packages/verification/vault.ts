@@ -101,12 +101,13 @@ function deriveKey(master: MasterKey): Key {
   return { id: master.id, mac: derive(master.secret, 'code-mac'), seal: derive(master.secret, 'seal') }
 }
 
-function derive(secret: Buffer, use: string): KeyObject {
+/** One key for one use: what was made with it says nothing about the others. */
+export function derive(secret: Buffer, use: string): KeyObject {
   return createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `sms-two-factor-auth ${use}`, 32)))
 }
 
 /** Parts never contain NUL, so joining by it cannot make two lists look alike. */
-function mac(key: KeyObject, parts: readonly string[]): Buffer {
+export function mac(key: KeyObject, parts: readonly string[]): Buffer {
   return createHmac('sha256', key).update(parts.join('\0')).digest()
 }
 

@@ -74,6 +74,12 @@ const rows: Row[] = [
   ['post /v1/verifications', 413, PROBLEM, () => api().post(START, {}, { 'Content-Length': '9999' })],
   ['post /v1/verifications', 415, PROBLEM, () => api().postText(START, '', { 'Content-Type': 'text/plain' })],
   ['post /v1/verifications', 422, PROBLEM, () => api().post(START, { to: '911' })],
+  [
+    'post /v1/verifications',
+    428,
+    PROBLEM,
+    () => api().post(START, { to: freshDestination(), challenge: { token: 'x', solution: '1' } }),
+  ],
   ['post /v1/verifications', 429, PROBLEM, async () => started().then(({ post, to }) => post(START, { to }))],
   ['post /v1/verifications', 500, PROBLEM, () => broken().request(START, json({ to: freshDestination() }))],
   ['post /v1/verifications', 503, PROBLEM, () => away().request(START, json({ to: freshDestination() }))],
@@ -166,6 +172,7 @@ const rows: Row[] = [
   ],
   ['get /', 200, 'text/html', () => api().get('/')],
   ['get /style.css', 200, 'text/css', () => api().get('/style.css')],
+  ['get /challenge.js', 200, 'text/javascript', () => api().get('/challenge.js')],
   ['post /request-auth', 200, 'text/plain', () => api().postForm('/request-auth', guideNumber())],
   ['post /request-auth', 200, 'text/html', () => api().postForm('/request-auth', guideNumber(), HTML)],
   ['post /request-auth', 400, 'text/plain', () => api().postForm('/request-auth', { number: '911' })],
@@ -175,6 +182,17 @@ const rows: Row[] = [
     429,
     'text/plain',
     async () => guided().then(({ post, number }) => post('/request-auth', { number })),
+  ],
+  [
+    'post /request-auth',
+    429,
+    'text/html',
+    () =>
+      apiOn(connection.redis, { config: { formChallenge: 'always' } }).postForm(
+        '/request-auth',
+        guideNumber(),
+        HTML,
+      ),
   ],
   ['post /request-auth', 500, 'text/plain', () => away().request('/request-auth', json(guideNumber()))],
   ['post /request-auth', 503, 'text/html', () => away().request('/request-auth', json(guideNumber(), HTML))],

@@ -6,14 +6,20 @@ import type { Redis } from 'ioredis'
 import { afterAll, expect } from 'vitest'
 import { type AppConfig, createApp } from '#api/app.ts'
 import { DEFAULT_APPLICATION } from '#api/caller.ts'
+import { type Challenger, createChallenger } from '#api/challenger.ts'
 import type { Readiness } from '#api/health.ts'
 import { createKeyRing, type KeyRing } from '#api/key-ring.ts'
+import type { Captcha } from '#captcha/captcha.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
-import { freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
+import type { Verifications } from '#store/verifications.ts'
+import { destinationKey, freshDestination, storeOn, testVault, wrongFor } from '#test/fixtures/store.ts'
 import { type ApiKey, DEFAULT_SCOPES, digestOf, type Scope } from '#verification/api-key.ts'
+import { createChallenges } from '#verification/challenge.ts'
 import type { Code } from '#verification/code.ts'
 import type { Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
+import { refused } from '#verification/refusal.ts'
+import type { Vault } from '#verification/vault.ts'
 import {
   type Application,
   FORM_APPLICATION,
@@ -46,6 +52,7 @@ const DEFAULTS: Config = {
   apiKeys: [],
   publicForm: true,
   pythonRoutes: false,
+  formChallenge: 'demand',
   regions: new Set(['US', 'CA']),
   country: 'US',
   trustedProxies: [],
@@ -66,7 +73,21 @@ export type Line = LogFields & { level: string; msg: string }
 export type Json = Record<string, unknown>
 export type Headers = Record<string, string>
 
-type Options = { config?: Partial<Config>; policy?: Partial<Policy>; readiness?: Readiness; ring?: KeyRing }
+type Options = {
+  config?: Partial<Config>
+  policy?: Partial<Policy>
+  readiness?: Readiness
+  ring?: KeyRing
+  captcha?: Captcha
+  bits?: number
+  /** The clock challenges are judged by. */
+  now?: () => number
+  /** What asks the store in place of the routes, such as to refuse a start without a challenge. */
+  before?: (verifications: Verifications) => Verifications
+}
+
+/** Few, so that a test solves them in no time. */
+export const CHALLENGE_BITS = 10
 
 const everyLine: Line[] = []
 const everyCode = new Set<string>()
@@ -93,7 +114,14 @@ export function keptLog(lines: Line[]): Log {
   return { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
 }
 
-export function apiOn(redis: Redis, { config, policy, readiness, ring }: Options = {}) {
+function challengerOf(vault: Vault, options: Options = {}): Challenger {
+  const { captcha, now, bits = CHALLENGE_BITS } = options
+  const challenges = createChallenges(destinationKey)
+  return createChallenger({ challenges, vault, bits, captcha, ...(now ? { now } : {}) })
+}
+
+export function apiOn(redis: Redis, options: Options = {}) {
+  const { config, policy, readiness, ring, before } = options
   const store = storeOn(redis, policy)
   const enqueued: SendReference[] = []
   const receipts: Receipt[] = []
@@ -102,7 +130,8 @@ export function apiOn(redis: Redis, { config, policy, readiness, ring }: Options
   const app = createApp({
     config: all,
     ring: ring ?? ringOf(all),
-    verifications: store.verifications,
+    verifications: before ? before(store.verifications) : store.verifications,
+    challenger: challengerOf(store.vault, options),
     enqueue: (send) => void enqueued.push(send),
     takeReceipt: (receipt) => void receipts.push(receipt),
     readiness: readiness ?? (async () => undefined),
@@ -146,6 +175,13 @@ export function apiOn(redis: Redis, { config, policy, readiness, ring }: Options
   return { app, store, enqueued, receipts, lines, get, send, post, postText, postForm, codeOf, start }
 }
 
+/** A store that takes no start without a challenge, as a rule in mode `challenge` does. */
+export const demanding = (verifications: Verifications): Verifications => ({
+  ...verifications,
+  start: async (request) =>
+    request.challenge ? verifications.start(request) : refused('challenge_required'),
+})
+
 export type Api = ReturnType<typeof apiOn>
 
 /** The API on a store that fails in one way whatever it is asked. */
@@ -153,6 +189,7 @@ export function failingApi(fault: Error) {
   const fail = () => Promise.reject(fault)
   const verifications = {
     start: fail,
+    replayStart: fail,
     resend: fail,
     check: fail,
     checkDestination: fail,
@@ -163,6 +200,7 @@ export function failingApi(fault: Error) {
     config: { ...DEFAULTS, pythonRoutes: true },
     ring: ringOf(DEFAULTS),
     verifications,
+    challenger: challengerOf(testVault),
     enqueue: () => {},
     takeReceipt: () => {},
     readiness: async () => 'redis_unreachable',

@@ -32,6 +32,7 @@ const tooLarge = { method: 'POST', body: 'x', headers: { ...TYPE, 'Content-Lengt
 describe.each<[number, string, (api: Api) => Response | Promise<Response>]>([
   [200, 'the page', (api) => api.app.request('/', { headers: HTML })],
   [200, 'the style', (api) => api.app.request('/style.css')],
+  [200, 'the script', (api) => api.app.request('/challenge.js')],
   [200, 'a probe', (api) => api.app.request('/livez')],
   [202, 'a start', (api) => api.app.request('/v1/verifications', start())],
   [400, 'a bad body', (api) => api.app.request('/v1/checks', { method: 'POST', body: '{', headers: TYPE })],

@@ -18,6 +18,7 @@ describe.each([
   ['/openapi.json', ['GET', 'HEAD']],
   ['/', ['GET', 'HEAD']],
   ['/style.css', ['GET', 'HEAD']],
+  ['/challenge.js', ['GET', 'HEAD']],
   ['/request-auth', ['POST']],
   ['/validate-auth', ['POST']],
 ])('%s', (path, allowed) => {
@@ -62,7 +63,7 @@ it.each([
 })
 
 describe('switched off', () => {
-  it.each(['/', '/style.css', '/request-auth', '/validate-auth'])(
+  it.each(['/', '/style.css', '/challenge.js', '/request-auth', '/validate-auth'])(
     'PUBLIC_FORM: %s is nothing',
     async (path) => {
       const api = apiOn(connection.redis, { config: { publicForm: false, pythonRoutes: true } })

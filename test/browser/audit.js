@@ -34,9 +34,11 @@ function tooFaint(element, what, colour, paper, least) {
 function audit() {
   const root = document.documentElement
   const wide = root.scrollWidth > root.clientWidth ? [`${root.scrollWidth} pixels wide`] : []
-  const texts = [...document.querySelectorAll('h1, h2, p, label, button, strong, a, input, .step')]
-  const fields = [...document.querySelectorAll('input')]
-  const targets = [...document.querySelectorAll('input, button, a')]
+  const texts = [
+    ...document.querySelectorAll('h1, h2, p, label, button, strong, a, input:not([type=hidden]), .step'),
+  ]
+  const fields = [...document.querySelectorAll('input:not([type=hidden])')]
+  const targets = [...document.querySelectorAll('input:not([type=hidden]), button, a')]
   return [
     ...wide,
     ...texts.flatMap((text) =>

@@ -13,6 +13,7 @@ const ARROWS: Record<string, readonly string[]> = {
   'packages/queue': ['bullmq', 'ioredis', '#verification'],
   'packages/providers': ['node:', '@signalwire/realtime-api', 'cockatiel', '#verification'],
   'packages/receipts': ['#store', '#runtime', '#verification'],
+  'packages/captcha': ['node:'],
   'apps/api': [
     'node:',
     'hono',
@@ -23,6 +24,7 @@ const ARROWS: Record<string, readonly string[]> = {
     '#queue',
     '#providers',
     '#receipts',
+    '#captcha',
     '#runtime',
   ],
   'apps/worker': [

@@ -75,8 +75,8 @@ describe.each(documentRows)('%s', (file, text) => {
     expect(scripts.filter((name) => manifest.scripts[name] === undefined)).toEqual([])
   })
 
-  it('has lines of at most 120 characters', () => {
-    expect(text.split('\n').filter((line) => line.length > 120)).toEqual([])
+  it('has lines of at most 120 characters, but for rows of a table, which cannot be broken', () => {
+    expect(text.split('\n').filter((line) => line.length > 120 && !line.startsWith('| '))).toEqual([])
   })
 })
 

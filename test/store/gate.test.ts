@@ -173,7 +173,7 @@ describe('a mode', () => {
     const challenge = { nonce: 'n2', expiresAtMs: Date.now() + 60_000 }
     const refused = await store.verifications.start(store.requestFor(numberOf(1), { challenge }))
     expect(refused).toMatchObject({ refusal: 'traffic_limit', limit: 'overall_test' })
-    expect(await connection.redis.exists(store.keys.challenge('n2')), 'not used up').toBe(0)
+    expect(await connection.redis.exists(store.keys.challenge(APPLICATION, 'n2')), 'not used up').toBe(0)
   })
 })
 
