@@ -48,11 +48,13 @@ export type App = Hono<ApiEnv>
 
 export function createApp(deps: AppDeps): App {
   const { config } = deps
+  const alarm = (rule: string) => warnOf(rule, deps.log)
   const parts = {
     ...deps,
     ...config,
     readDestination: createReadDestination(config.regions, config.lists.tests),
-    start: createStart({ ...deps, lists: config.lists, alarm: (rule) => warnOf(rule, deps.log) }),
+    start: createStart({ ...deps, lists: config.lists, alarm }),
+    alarm,
   }
   const app = new Hono<ApiEnv>()
   app.use(aroundRequest(deps), limitBody())
@@ -98,7 +100,7 @@ function aroundRequest({ config, log }: AppDeps): MiddlewareHandler<ApiEnv> {
         destination: c.get('destination'),
         refusal: c.get('refusal'),
         limit: c.get('limit'),
-        explain: c.get('explain'),
+        explain: c.get('explain') || undefined,
         result: c.get('result'),
       },
       'request',

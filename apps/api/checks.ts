@@ -9,22 +9,24 @@ import { parseVerificationId } from '#verification/verification.ts'
 import { readJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
-import { codeField, countryField, purposeField, toField } from './fields.ts'
+import { clientIpField, codeField, countryField, purposeField, toField } from './fields.ts'
 import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { problem, refusal } from './problem.ts'
+import { type Alarm, tellAlarms } from './starting.ts'
 
-const byId = v.strictObject({ code: codeField })
+const byId = v.strictObject({ code: codeField, client_ip: v.optional(clientIpField) })
 const byNumber = v.strictObject({
   to: toField,
   country: v.optional(countryField),
   purpose: purposeField,
   code: codeField,
+  client_ip: v.optional(clientIpField),
 })
 
-export type CheckRoutes = { verifications: Verifications; readDestination: ReadDestination }
+export type CheckRoutes = { verifications: Verifications; readDestination: ReadDestination; alarm: Alarm }
 
-export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
+export function checkRoutes({ verifications, readDestination, alarm }: CheckRoutes) {
   const app = new Hono<ApiEnv>()
 
   app.post('/verifications/:id/checks', async (c) => {
@@ -37,7 +39,8 @@ export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
     c.set('verification', id)
     const code = parseCode(body.value.code)
     if (!code) return problem(c, 'invalid_code')
-    const checked = await verifications.check({ application: c.get('application'), id, code, ...key })
+    const application = c.get('application')
+    const checked = await verifications.check({ application, id, code, ...clientOf(body.value), ...key })
     return checked.kind === 'refused' ? refusal(c, checked) : answer(c, checked)
   })
 
@@ -54,15 +57,28 @@ export function checkRoutes({ verifications, readDestination }: CheckRoutes) {
     const code = parseCode(body.value.code)
     if (!code) return problem(c, 'invalid_code')
     const application = c.get('application')
-    const checked = await verifications.checkDestination({ application, destination, purpose, code, ...key })
+    const checked = await verifications.checkDestination({
+      application,
+      destination,
+      purpose,
+      code,
+      ...clientOf(body.value),
+      ...key,
+    })
     return checked.kind === 'refused' ? refusal(c, checked) : answer(c, checked)
   })
+
+  function answer(c: Context<ApiEnv>, { id, verdict, checksLeft, explain }: Checked): Response {
+    c.set('verification', id)
+    c.set('result', verdict)
+    c.set('explain', explain)
+    tellAlarms(explain, alarm)
+    return answerJson(c, 200, { verification: id, result: verdict, checks_left: checksLeft })
+  }
 
   return app
 }
 
-function answer(c: Context<ApiEnv>, { id, verdict, checksLeft }: Checked): Response {
-  c.set('verification', id)
-  c.set('result', verdict)
-  return answerJson(c, 200, { verification: id, result: verdict, checks_left: checksLeft })
+function clientOf({ client_ip }: { client_ip?: string | undefined }): { clientIp?: string } {
+  return client_ip === undefined ? {} : { clientIp: client_ip }
 }

@@ -18,7 +18,7 @@ import { codeField, toField } from './fields.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
 import { retryAfter } from './problem.ts'
 import { sentenceOf, VERDICT_SENTENCES } from './sentences.ts'
-import type { Start } from './starting.ts'
+import { type Alarm, type Start, tellAlarms } from './starting.ts'
 
 /** What is missing is told beside its field, as what is wrong is. */
 const requestFields = v.object({ number: v.optional(toField, '') })
@@ -28,6 +28,7 @@ export type GuideRoutes = {
   verifications: Verifications
   start: Start
   readDestination: ReadDestination
+  alarm: Alarm
   country: Region
   pythonRoutes: boolean
 }
@@ -115,10 +116,13 @@ export function guideRoutes(deps: GuideRoutes) {
       destination,
       purpose: DEFAULT_PURPOSE,
       code,
+      clientIp: c.get('clientIp'),
     })
     if (checked.kind === 'refused') return checkRefusal(c, number, checked)
     c.set('verification', checked.id)
     c.set('result', checked.verdict)
+    c.set('explain', checked.explain)
+    tellAlarms(checked.explain, deps.alarm)
     if (checked.verdict === 'approved') {
       return { status: 200, text: 'Success!', page: { approved: maskDestination(destination) } }
     }
@@ -139,6 +143,7 @@ function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Guid
 
 function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
   c.set('refusal', refused.refusal)
+  c.set('limit', refused.limit)
   const page = { number, codeError: sentenceOf(refused) }
   if (refused.retryAfterMs === undefined) return forbidden(page)
   return { status: 429, text: 'Too Many Requests', page, retryAfterMs: refused.retryAfterMs }

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { parseRegion } from '#verification/destination.ts'
-import { formatRule, parseMoney, parseRule, type Rule } from '#verification/gate.ts'
+import { formatRule, modesOf, parseMoney, parseRule, type Rule } from '#verification/gate.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
 import type { Prices } from '#verification/price.ts'
 import type { MasterKey } from '#verification/vault.ts'
@@ -121,7 +121,7 @@ export function readRules(reader: Reader, defaults: readonly Rule[]): Rule[] {
 function limit(rule: Rule): Kind<Rule | 'off'> {
   const form = rule.counts === 'conversion' ? 'PERCENT%/MINIMUM' : 'MAX'
   return {
-    expected: `${form} or ${form}:MODE with observe, challenge or block (${formatRule(rule)}), or off`,
+    expected: `${form} or ${form}:MODE with ${modesOf(rule).join(' or ')} (${formatRule(rule)}), or off`,
     parse: (text) => parseRule(text, rule),
   }
 }

@@ -94,7 +94,7 @@ end
 
 window_add(sends_key, policy.send_limits, now)
 count_passage(passage, held ~= '')
-local explain = explain_passage(passage)
+local explain = explain_passage(passage, true)
 if again then
   pending.held = pending.held or (held ~= '' and held)
   return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, now))

@@ -20,7 +20,7 @@ import {
   type VerificationView,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
-import { luaRules } from './lua-policy.ts'
+import { luaGateRules, luaGuessRules } from './lua-policy.ts'
 import { type Asker, createPassage, type Place } from './passage.ts'
 import { createRecentStarts } from './recent-starts.ts'
 import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
@@ -61,7 +61,22 @@ export type Started = {
   explain: string
 }
 
-export type Checked = { kind: 'checked'; id: VerificationId; verdict: Verdict; checksLeft: number }
+export type CheckRequest = {
+  application: Application
+  code: Code
+  /** Of whoever typed the code. Without one no limit of an address applies. */
+  clientIp?: string
+  idempotencyKey?: string
+}
+
+/** `explain`: the rules about guessing that spoke up, as `rule=mode ...`. */
+export type Checked = {
+  kind: 'checked'
+  id: VerificationId
+  verdict: Verdict
+  checksLeft: number
+  explain: string
+}
 
 type Repeat = { key: string; fingerprint: string }
 
@@ -87,11 +102,11 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
   const recent = createRecentStarts()
   const passage = createPassage(deps)
   const owners = createMemory<Known>(OWNERS_REMEMBERED_MAX)
-  const gate = luaRules('gate', policy.rules)
+  const gate = luaGateRules(policy)
   const scripts = {
     start: loadScript('start.lua', policy, gate),
     resend: loadScript('resend.lua', policy, gate),
-    check: loadScript('check.lua', policy),
+    check: loadScript('check.lua', policy, luaGuessRules(policy)),
     cancel: loadScript('cancel.lua', policy),
   }
 
@@ -218,11 +233,17 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     )
   }
 
-  async function checkOwned(owner: Owner, code: Code, repeat: Repeat): Promise<Checked | Refused> {
+  async function checkOwned(owner: Owner, request: CheckRequest, repeat: Repeat): Promise<Checked | Refused> {
     const reply = await scripts.check(
       redis,
-      [owner.key, owner.wrongKey, owner.agenda, repeat.key],
-      [owner.id, repeat.fingerprint, ...vault.macCodeUnderAllKeys(code, owner)],
+      [
+        owner.key,
+        owner.wrongKey,
+        owner.agenda,
+        repeat.key,
+        ...passage.guessKeys(owner.application, request.clientIp),
+      ],
+      [owner.id, repeat.fingerprint, ...vault.macCodeUnderAllKeys(request.code, owner)],
     )
     return decodeChecked(reply)
   }
@@ -245,7 +266,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     const [asked, verdict = '', checksLeft = '', id = ''] = kept?.split(' ') ?? []
     if (asked === undefined) return refused('unknown_verification')
     if (asked !== fingerprint) return refused('idempotency_mismatch')
-    return decodeChecked([verdict, Number(checksLeft), id])
+    return decodeChecked([verdict, Number(checksLeft), id, ''])
   }
 
   return {
@@ -307,34 +328,25 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       return decodeStarted(reply)
     },
 
-    /** Refuses with: unknown_verification, check_limit, idempotency_mismatch. */
-    async check(request: {
-      application: Application
-      id: VerificationId
-      code: Code
-      idempotencyKey?: string
-    }): Promise<Checked | Refused> {
+    /** Refuses with: unknown_verification, check_limit, guess_limit, idempotency_mismatch. */
+    async check(request: CheckRequest & { id: VerificationId }): Promise<Checked | Refused> {
       const { application, id, code, idempotencyKey } = request
       const repeat = repeatOf(application, idempotencyKey, [id, code])
       const owner = await findOwner(application, id)
-      return owner ? checkOwned(owner, code, repeat) : replay(repeat)
+      return owner ? checkOwned(owner, request, repeat) : replay(repeat)
     },
 
     /** The newest verification of a number and purpose, checked as by id. */
-    async checkDestination(request: {
-      application: Application
-      destination: Destination
-      purpose: Purpose
-      code: Code
-      idempotencyKey?: string
-    }): Promise<Checked | Refused> {
+    async checkDestination(
+      request: CheckRequest & { destination: Destination; purpose: Purpose },
+    ): Promise<Checked | Refused> {
       const { application, destination, purpose, code, idempotencyKey } = request
       const tag = vault.tagDestination(destination)
       const repeat = repeatOf(application, idempotencyKey, [tag, purpose, code])
       const known = idempotencyKey === undefined ? undefined : await replay(repeat)
       if (known && !(known.kind === 'refused' && known.refusal === 'unknown_verification')) return known
       const owner = await findPointer(application, tag, purpose)
-      return owner ? checkOwned(owner, code, repeat) : refused('unknown_verification')
+      return owner ? checkOwned(owner, request, repeat) : refused('unknown_verification')
     },
 
     /** Refuses with: unknown_verification, verification_ended. */
@@ -364,6 +376,7 @@ function decodeChecked(reply: Reply): Checked | Refused {
     id: textAt(reply, 2) as VerificationId,
     verdict: textAt(reply, 0) as Verdict,
     checksLeft: numberAt(reply, 1),
+    explain: textAt(reply, 3),
   }
 }
 
