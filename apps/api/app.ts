@@ -6,6 +6,7 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
+import type { Destinations } from '#store/destinations.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Verifications } from '#store/verifications.ts'
 import type { SendReference } from '#verification/verification.ts'
@@ -15,6 +16,7 @@ import { checkRoutes } from './checks.ts'
 import { createClientIp } from './client-ip.ts'
 import type { ApiConfig } from './config.ts'
 import { type ApiEnv, headerOf } from './context.ts'
+import { destinationRoutes } from './destination-routes.ts'
 import { createReadDestination } from './destinations.ts'
 import { guideFault, guideRoutes } from './guide.ts'
 import { completeHeaders, headersOf } from './headers.ts'
@@ -39,6 +41,7 @@ export type AppConfig = Pick<
 export type AppDeps = {
   config: AppConfig
   verifications: Verifications
+  destinations: Destinations
   enqueue: (send: SendReference) => void
   readiness: Readiness
   log: Log
@@ -65,6 +68,7 @@ export function createApp(deps: AppDeps): App {
   app.use('/v1/*', requireCaller(config.apiKeys))
   app.route('/v1/verifications', verificationRoutes(parts))
   app.route('/v1', checkRoutes(parts))
+  app.route('/v1/destinations', destinationRoutes(parts))
 
   refuseOtherMethods(app)
   app.notFound((c) => problem(c, 'not_found'))

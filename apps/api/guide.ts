@@ -117,6 +117,7 @@ export function guideRoutes(deps: GuideRoutes) {
       purpose: DEFAULT_PURPOSE,
       code,
       clientIp: c.get('clientIp'),
+      silent: true,
     })
     if (checked.kind === 'refused') return checkRefusal(c, number, checked)
     c.set('verification', checked.id)

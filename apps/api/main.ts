@@ -7,6 +7,7 @@ import { createLog } from '#runtime/log.ts'
 import { connectForQueue, connectForRequests, faultName, watchRedis } from '#runtime/redis.ts'
 import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createDeliveries } from '#store/deliveries.ts'
+import { createDestinations } from '#store/destinations.ts'
 import { createKeys } from '#store/keys.ts'
 import { createVerifications } from '#store/verifications.ts'
 import { createVault } from '#verification/vault.ts'
@@ -61,6 +62,7 @@ const seeing = setInterval(seeApplications, SEEN_EVERY_MS)
 const app = createApp({
   config,
   verifications: createVerifications(parts),
+  destinations: createDestinations(parts),
   enqueue,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
   log,

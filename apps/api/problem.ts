@@ -42,6 +42,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   unknown_verification: [404, 'There is no such verification.'],
   verification_ended: [409, 'This verification has ended. Start a new one.'],
   too_late_to_send: [409, 'The code has too little life left to be sent again. Start a new verification.'],
+  number_disabled: [403, 'Too many wrong codes in a row: this number is disabled until it is bound again.'],
   idempotency_mismatch: [422, 'This Idempotency-Key was used before with another request.'],
   resend_cooldown: [429, 'A code was sent a moment ago. Wait before asking for another.'],
   sends_exhausted: [429, 'This verification has had all its sends.'],

@@ -9,6 +9,7 @@
  * | `{P}:A:p:TAG:PURPOSE` | string: id of the newest verification | as the verification | start |
  * | `{P}:A:s:TAG` | list: times of sends to a number, newest first | longest send window | start, resend |
  * | `{P}:A:w:TAG` | list: times of wrong checks, newest first | longest wrong-check window | check |
+ * | `{P}:A:r:TAG` | string: how many wrong checks in a row | a year, renewed by each | check |
  * | `{P}:A:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
  * | `{P}:A:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
  * | `{P}:@SCOPE:NAME` | hash: meters of an address, a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, what ends a verification |
@@ -45,6 +46,7 @@ export function createKeys(prefix: string) {
       `${of(application)}p:${tag}:${purpose}`,
     sends: (application: Application, tag: string) => `${of(application)}s:${tag}`,
     wrongChecks: (application: Application, tag: string) => `${of(application)}w:${tag}`,
+    wrongInARow: (application: Application, tag: string) => `${of(application)}r:${tag}`,
     idempotency: (application: Application, name: string) => `${of(application)}i:${name}`,
     agenda: (application: Application) => `${of(application)}agenda`,
     /** Where a scope's meters are; without a name there is nothing to count, and no key of that name is touched. */

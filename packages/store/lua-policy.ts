@@ -28,6 +28,8 @@ export function luaPolicy(policy: Policy): string {
     resend_waits_ms: policy.resendWaitsMs,
     send_limits: policy.sendLimits.map(windowLimit),
     wrong_check_limits: policy.wrongCheckLimits.map(windowLimit),
+    wrong_in_a_row_max: policy.wrongInARowMax,
+    wrong_in_a_row_ttl_ms: policy.wrongInARowTtlMs,
     conversion_window_ms: policy.conversionWindowMs,
     gate_ttl_ms: lifeOf(policy.rules, policy.conversionWindowMs),
     stopped_retry_ms: policy.stoppedRetryMs,

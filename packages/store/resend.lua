@@ -5,7 +5,8 @@
 -- KEYS[3] wrong checks list: times of wrong checks of the number
 -- KEYS[4] agenda       sorted set
 -- KEYS[5] stopped      string, there while sending is stopped
--- KEYS[6...12] scopes of the gate, as start.lua
+-- KEYS[6] row          string: wrong checks of the number in a row
+-- KEYS[7...13] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
 --         facts for the gate, as start.lua, but `trusted`, which the verification knows
 --
@@ -20,7 +21,7 @@
 --@include sending.lua
 --@include resending.lua
 
-local key, sends_key, wrong_key, agenda, stopped = unpack(KEYS)
+local key, sends_key, wrong_key, agenda, stopped, row_key = unpack(KEYS)
 local id, code_mac, sealed, spend, number, region, challenged = unpack(ARGV)
 local now = now_ms()
 
@@ -28,14 +29,16 @@ if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification
 local pending = pending_verification(key, agenda, id, now)
 if not pending then return { 'refused', 'verification_ended', -1 } end
 local is_test = pending.held == 'test_number'
-if not is_test and redis.call('EXISTS', stopped) == 1 then return stopped_refusal() end
+local is_stopped, in_a_row = unpack(redis.call('MGET', stopped, row_key))
+if is_stopped and not is_test then return stopped_refusal() end
 
-local refusal = resend_refusal(pending, now)
+local refusal = disabled_refusal(in_a_row)
+  or resend_refusal(pending, now)
   or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
   or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
 local facts = gate_facts(spend, number, region, pending.trusted, challenged)
-local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 6) }, facts, now)
+local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 7) }, facts, now)
 if passage.refusal then return passage.refusal end
 
 window_add(sends_key, policy.send_limits, now)

@@ -8,7 +8,8 @@
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
 -- KEYS[7] stopped      string, there while sending is stopped
 -- KEYS[8] challenge    string, there once the challenge was used; not touched when its ARGV is ''
--- KEYS[9...15] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
+-- KEYS[9] row          string: wrong checks of the number in a row
+-- KEYS[10...16] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC,
 --         sealed number and code, purpose, channel, locale, fingerprint of the request ('' without Idempotency-Key),
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
@@ -37,7 +38,7 @@
 --@include sending.lua
 --@include resending.lua
 
-local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge_key = unpack(KEYS)
+local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge_key, row_key = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed, gates, held, silent, challenge_ms,
   spend, number, region, trusted, challenged = unpack(ARGV)
@@ -58,11 +59,14 @@ if fingerprint ~= '' then
 end
 
 local now = now_ms()
-local pending_id, is_stopped = unpack(redis.call('MGET', pointer, stopped))
+local pending_id, is_stopped, in_a_row = unpack(redis.call('MGET', pointer, stopped, row_key))
 if is_stopped and held ~= 'test_number' then return stopped_refusal() end
 
 -- A code that could not be checked is not worth a message.
-local refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
+local refusal = disabled_refusal(in_a_row)
+if refusal and silent == '' then return refusal end
+if refusal and held == '' then held = refusal[2] end
+refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
 if refusal then return refusal end
 
 local pending_key = pending_id and prefix .. pending_id
@@ -77,7 +81,7 @@ end
 refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
 local facts = gate_facts(spend, number, region, trusted, challenged)
-local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 9) }, facts, now)
+local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 10) }, facts, now)
 if passage.refusal then
   if silent == '' or not SPEAKS_OF_NUMBER[passage.refusal[2]] then return passage.refusal end
   held = passage.refusal[2]

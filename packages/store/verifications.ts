@@ -67,6 +67,8 @@ export type CheckRequest = {
   /** Of whoever typed the code. Without one no limit of an address applies. */
   clientIp?: string
   idempotencyKey?: string
+  /** As of a start. */
+  silent?: boolean
 }
 
 /** `explain`: the rules about guessing that spoke up, as `rule=mode ...`. */
@@ -81,7 +83,13 @@ export type Checked = {
 type Repeat = { key: string; fingerprint: string }
 
 /** What is needed of a verification before a script can be asked about it. */
-type Owner = CodeOwner & { sendsKey: string; wrongKey: string; key: string; agenda: string }
+type Owner = CodeOwner & {
+  sendsKey: string
+  wrongKey: string
+  inARowKey: string
+  key: string
+  agenda: string
+}
 /** What of a verification never changes. */
 type Known = { tag: string; purpose: Purpose; place: Place; channel: Channel }
 
@@ -124,6 +132,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       key: keys.verification(application, id),
       sendsKey: keys.sends(application, destinationTag),
       wrongKey: keys.wrongChecks(application, destinationTag),
+      inARowKey: keys.wrongInARow(application, destinationTag),
       agenda: keys.agenda(application),
     }
   }
@@ -208,6 +217,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         idempotencyName(application, 'start', idempotencyKey),
         keys.stopped(),
         keys.challenge(challenge?.nonce),
+        keys.wrongInARow(application, tag),
         ...passage.scopeKeys(application, place, request.clientIp),
       ],
       [
@@ -241,9 +251,15 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         owner.wrongKey,
         owner.agenda,
         repeat.key,
+        owner.inARowKey,
         ...passage.guessKeys(owner.application, request.clientIp),
       ],
-      [owner.id, repeat.fingerprint, ...vault.macCodeUnderAllKeys(request.code, owner)],
+      [
+        owner.id,
+        repeat.fingerprint,
+        request.silent ? 'silent' : '',
+        ...vault.macCodeUnderAllKeys(request.code, owner),
+      ],
     )
     return decodeChecked(reply)
   }
@@ -270,7 +286,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
   }
 
   return {
-    /** Refuses with: resend_cooldown, sends_exhausted, send_limit, check_limit, idempotency_mismatch, any GateRefusal. */
+    /** Refuses with: any VerificationRefusal of a number or its limits, idempotency_mismatch, any GateRefusal. */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
       const name = `${request.application} ${tag} ${request.purpose}`
@@ -315,6 +331,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
           owner.wrongKey,
           owner.agenda,
           keys.stopped(),
+          owner.inARowKey,
           ...passage.scopeKeys(application, place, asker.clientIp),
         ],
         [
@@ -328,7 +345,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       return decodeStarted(reply)
     },
 
-    /** Refuses with: unknown_verification, check_limit, guess_limit, idempotency_mismatch. */
+    /** Refuses with: unknown_verification, number_disabled, check_limit, guess_limit, idempotency_mismatch. */
     async check(request: CheckRequest & { id: VerificationId }): Promise<Checked | Refused> {
       const { application, id, code, idempotencyKey } = request
       const repeat = repeatOf(application, idempotencyKey, [id, code])

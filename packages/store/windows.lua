@@ -1,5 +1,6 @@
 -- Sliding windows of a number: a list of times, newest first, and limits {{name, max, window_ms}, ...}. The max-th
--- newest time says exactly when there is room again, so no window can be doubled across an edge.
+-- newest time says exactly when there is room again, so no window can be doubled across an edge. Beside them the count
+-- of wrong codes in a row, which no time resets.
 
 -- nil when every limit has room, else the refusal with the time until all of them have, and the limit that says no.
 local function window_refusal(key, limits, code, now)
@@ -21,4 +22,17 @@ local function window_add(key, limits, now)
   redis.call('LPUSH', key, now)
   redis.call('LTRIM', key, 0, max - 1)
   redis.call('PEXPIRE', key, window_ms)
+end
+
+-- nil, or the refusal of a number that was tried too often in a row: waiting changes nothing.
+local function disabled_refusal(in_a_row)
+  if tonumber(in_a_row or 0) < policy.wrong_in_a_row_max then return nil end
+  return { 'refused', 'number_disabled', -1, 'number_wrong_in_a_row' }
+end
+
+-- Counts one more; answers whether it disabled the number.
+local function add_in_a_row(key)
+  local count = redis.call('INCR', key)
+  redis.call('PEXPIRE', key, policy.wrong_in_a_row_ttl_ms)
+  return count == policy.wrong_in_a_row_max
 end

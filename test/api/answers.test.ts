@@ -11,6 +11,7 @@ const connection = useRedis()
 const TYPE = { 'Content-Type': 'application/json' }
 const HTML = { Accept: 'text/html' }
 const START = '/v1/verifications'
+const DESTINATIONS = '/v1/destinations'
 
 const away = () => failingApi(new StoreFault('away'))
 const broken = () => failingApi(new Error('broken'))
@@ -138,6 +139,24 @@ const rows: Row[] = [
       return post('/v1/checks', { to, code: wrong })
     },
   ],
+  [
+    'post /v1/checks',
+    403,
+    PROBLEM,
+    async () => {
+      const { post, to, wrong } = await started({ wrongInARowMax: 1 })
+      await post('/v1/checks', { to, code: wrong })
+      return post('/v1/checks', { to, code: wrong })
+    },
+  ],
+  [
+    'post /v1/destinations/rebind',
+    204,
+    '',
+    () => api().post(`${DESTINATIONS}/rebind`, { to: freshDestination() }),
+  ],
+  ['post /v1/destinations/rebind', 400, PROBLEM, () => api().post(`${DESTINATIONS}/rebind`, {})],
+  ['post /v1/destinations/rebind', 422, PROBLEM, () => api().post(`${DESTINATIONS}/rebind`, { to: 'x' })],
   ['get /', 200, 'text/html', () => api().get('/')],
   ['get /style.css', 200, 'text/css', () => api().get('/style.css')],
   ['post /request-auth', 200, 'text/plain', () => api().postForm('/request-auth', guideNumber())],

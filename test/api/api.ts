@@ -77,6 +77,7 @@ export function apiOn(redis: Redis, { config, policy, readiness }: Options = {})
   const app = createApp({
     config: { ...DEFAULTS, ...config },
     verifications: store.verifications,
+    destinations: store.destinations,
     enqueue: (send) => void enqueued.push(send),
     readiness: readiness ?? (async () => undefined),
     log: keptLog(lines),
@@ -135,6 +136,7 @@ export function failingApi(fault: Error) {
   return createApp({
     config: { ...DEFAULTS, pythonRoutes: true },
     verifications,
+    destinations: { rebind: fail },
     enqueue: () => {},
     readiness: async () => 'redis_unreachable',
     log: keptLog([]),

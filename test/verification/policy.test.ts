@@ -25,6 +25,12 @@ it('a number takes 10 wrong codes an hour and 20 a day', () => {
   ])
 })
 
+it('a hundred wrong codes in a row disable a number, and never more (NIST SP 800-63B-4 §3.2.2)', () => {
+  expect(HARD_LIMITS.wrongInARowMax).toBe(100)
+  expect(policy.wrongInARowMax).toBe(100)
+  expect(policy.wrongInARowTtlMs).toBe(365 * 24 * HOUR)
+})
+
 it('a number gets 5 sends in ten minutes and 10 a day', () => {
   expect(policy.sendLimits).toEqual([
     { max: 5, windowMs: 10 * MINUTE },
