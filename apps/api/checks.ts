@@ -1,27 +1,28 @@
 /** Checks of a typed code, by the verification's id or by its number. A wrong code is an answer, not an error. */
-import { type Context, Hono } from 'hono'
+import { Hono, type Context as Request } from 'hono'
 import * as v from 'valibot'
 import type { Checked, Verifications } from '#store/verifications.ts'
 import { parseCode } from '#verification/code.ts'
+import type { Context } from '#verification/context.ts'
 import { maskDestination } from '#verification/destination.ts'
 import { refused } from '#verification/refusal.ts'
 import { parseVerificationId } from '#verification/verification.ts'
 import { readJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
-import { clientIpField, codeField, countryField, purposeField, toField } from './fields.ts'
+import { clientIpField, codeField, contextField, countryField, purposeField, toField } from './fields.ts'
 import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { problem, refusal } from './problem.ts'
 import { type Alarm, tellAlarms } from './starting.ts'
 
-const byId = v.strictObject({ code: codeField, client_ip: v.optional(clientIpField) })
+const shared = { code: codeField, context: v.optional(contextField), client_ip: v.optional(clientIpField) }
+const byId = v.strictObject(shared)
 const byNumber = v.strictObject({
   to: toField,
   country: v.optional(countryField),
   purpose: purposeField,
-  code: codeField,
-  client_ip: v.optional(clientIpField),
+  ...shared,
 })
 
 export type CheckRoutes = { verifications: Verifications; readDestination: ReadDestination; alarm: Alarm }
@@ -40,7 +41,7 @@ export function checkRoutes({ verifications, readDestination, alarm }: CheckRout
     const code = parseCode(body.value.code)
     if (!code) return problem(c, 'invalid_code')
     const application = c.get('application')
-    const checked = await verifications.check({ application, id, code, ...clientOf(body.value), ...key })
+    const checked = await verifications.check({ application, id, code, ...optionsOf(body.value), ...key })
     return checked.kind === 'refused' ? refusal(c, checked) : answer(c, checked)
   })
 
@@ -62,13 +63,13 @@ export function checkRoutes({ verifications, readDestination, alarm }: CheckRout
       destination,
       purpose,
       code,
-      ...clientOf(body.value),
+      ...optionsOf(body.value),
       ...key,
     })
     return checked.kind === 'refused' ? refusal(c, checked) : answer(c, checked)
   })
 
-  function answer(c: Context<ApiEnv>, { id, verdict, checksLeft, explain }: Checked): Response {
+  function answer(c: Request<ApiEnv>, { id, verdict, checksLeft, explain }: Checked): Response {
     c.set('verification', id)
     c.set('result', verdict)
     c.set('explain', explain)
@@ -79,6 +80,15 @@ export function checkRoutes({ verifications, readDestination, alarm }: CheckRout
   return app
 }
 
-function clientOf({ client_ip }: { client_ip?: string | undefined }): { clientIp?: string } {
-  return client_ip === undefined ? {} : { clientIp: client_ip }
+function optionsOf({
+  client_ip,
+  context,
+}: {
+  client_ip?: string | undefined
+  context?: Context | undefined
+}) {
+  return {
+    ...(client_ip === undefined ? {} : { clientIp: client_ip }),
+    ...(context === undefined ? {} : { context }),
+  }
 }

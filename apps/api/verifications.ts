@@ -14,7 +14,15 @@ import { startedAnswer, verificationAnswer } from './answers.ts'
 import { readJson } from './body.ts'
 import type { ApiEnv } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
-import { channelField, clientIpField, countryField, localeField, purposeField, toField } from './fields.ts'
+import {
+  channelField,
+  clientIpField,
+  contextField,
+  countryField,
+  localeField,
+  purposeField,
+  toField,
+} from './fields.ts'
 import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { refusal } from './problem.ts'
@@ -27,6 +35,7 @@ const startFields = v.strictObject({
   locale: localeField,
   purpose: purposeField,
   client_ip: v.optional(clientIpField),
+  context: v.optional(contextField),
 })
 
 export type VerificationRoutes = {
@@ -45,7 +54,7 @@ export function verificationRoutes({ verifications, start, enqueue, readDestinat
     if (key instanceof Response) return key
     const body = await readJson(c, startFields)
     if (body.kind === 'problem') return body.response
-    const { to, country, channel, locale, purpose, client_ip } = body.value
+    const { to, country, channel, locale, purpose, client_ip, context } = body.value
     const parsed = readDestination(to, country)
     if (parsed.kind === 'refused') return refusal(c, parsed)
     const { destination } = parsed
@@ -59,6 +68,7 @@ export function verificationRoutes({ verifications, start, enqueue, readDestinat
       locale,
       purpose,
       ...(client_ip === undefined ? {} : { clientIp: client_ip }),
+      ...(context === undefined ? {} : { context }),
       ...key,
     })
     if (started.kind === 'refused') return refusal(c, started)

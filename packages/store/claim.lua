@@ -5,7 +5,8 @@
 -- KEYS[3] stopped      string, there while sending is stopped
 -- ARGV    id, send, fencing token (new for each claim)
 --
--- Replies {'claimed', sealed number and code, locale, attempt (1, 2, ...), ms left until the last moment to submit}
+-- Replies {'claimed', sealed number and code, locale, attempt (1, 2, ...), ms left until the last moment to submit,
+--          sealed context or ''}
 --         {'wait', ms}: another worker holds it, or its time has not come; look again then
 --         {'closed', why}: nothing is to be done any more: gone | its state in the ledger
 --
@@ -29,8 +30,8 @@ local deadline = tonumber(expires) - policy.send_reserve_ms
 local wanted = status == 'pending' and tonumber(send) == tonumber(sends)
 
 local function claimed(attempt)
-  local fields = redis.call('HMGET', key, 'sealed', 'locale')
-  return { 'claimed', fields[1], fields[2], attempt, deadline - now }
+  local fields = redis.call('HMGET', key, 'sealed', 'locale', 'context')
+  return { 'claimed', fields[1], fields[2], attempt, deadline - now, fields[3] or '' }
 end
 
 -- The answer to this very claim was lost: it is given again while it holds.

@@ -3,6 +3,7 @@
  * function a script.
  */
 import type { Redis } from 'ioredis'
+import type { Context } from '#verification/context.ts'
 import type { Locale } from '#verification/message.ts'
 import type { Outcome, OutcomeReason, Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
@@ -21,6 +22,8 @@ import { ask, askAll, loadScript, numberAt, textAt } from './script.ts'
 export type Claimed = Letter & {
   kind: 'claimed'
   locale: Locale
+  /** The payment the code is for, to be shown in the message. */
+  context?: Context
   attempt: number
   deadlineMs: number
 }
@@ -70,10 +73,14 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
       const owner = { application: send.application, id: send.verification }
       const letter = vault.open(textAt(reply, 1), owner)
-      if (!letter) return { kind: 'unusable', attempt: numberAt(reply, 3), reason: 'key_unknown' }
+      const sealedContext = textAt(reply, 5)
+      const context = sealedContext === '' ? undefined : vault.openContext(sealedContext, owner)
+      if (!letter || (sealedContext !== '' && !context))
+        return { kind: 'unusable', attempt: numberAt(reply, 3), reason: 'key_unknown' }
       return {
         kind: 'claimed',
         ...letter,
+        ...(context === undefined ? {} : { context }),
         locale: textAt(reply, 2) as Locale,
         attempt: numberAt(reply, 3),
         deadlineMs: numberAt(reply, 4),

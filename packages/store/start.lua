@@ -17,7 +17,7 @@
 --         why the message is held back ('test_number' | 'number_denied') or '', 'silent' or '',
 --         ms a passed challenge must be remembered as used ('' without one),
 --         facts for the gate: spend (millionths of the currency), short tag of the number, region,
---         'trusted' or '', 'challenged' or ''
+--         'trusted' or '', 'challenged' or '', sealed context or '', which context or ''
 --
 -- Replies {'started' | 'sent_again', id, send, created, expires, next send (0: none left), sends left, checks left,
 --          now, channel, locale, explain}; times in ms; explain: `rule=mode ...`, the rules that spoke up
@@ -41,7 +41,7 @@
 local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge_key, row_key = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed, gates, held, silent, challenge_ms,
-  spend, number, region, trusted, challenged = unpack(ARGV)
+  spend, number, region, trusted, challenged, context, context_tag = unpack(ARGV)
 
 local function remember(reply)
   if fingerprint ~= '' then
@@ -73,9 +73,11 @@ local pending_key = pending_id and prefix .. pending_id
 local pending = pending_id and pending_verification(pending_key, agenda, pending_id, now)
 if pending then
   refusal = resend_refusal(pending, now)
-  if refusal and refusal[2] ~= 'too_late_to_send' then return refusal end
-  -- Too little life is left in it for another message: the new verification takes its place.
-  pending.replaced = refusal ~= nil
+  if refusal and refusal[2] == 'resend_cooldown' then return refusal end
+  -- Too little life is left in it for another message, or it is for another payment: the new verification takes its
+  -- place.
+  pending.replaced = pending.context_tag ~= context_tag or (refusal and refusal[2] == 'too_late_to_send')
+  if refusal and not pending.replaced then return refusal end
 end
 
 refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
@@ -112,6 +114,7 @@ redis.call('HSET', key, 'status', 'pending', 'purpose', purpose, 'channel', chan
   'to_tag', to_tag, 'to_masked', to_masked, 'code_mac', code_mac, 'sealed', sealed,
   'created', now, 'expires', expires, 'wrong', 0, 'gates', gates)
 redis.call('PEXPIRE', key, life_ms)
+if context ~= '' then redis.call('HSET', key, 'context', context, 'context_tag', context_tag) end
 if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
 if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
 local next_send = add_send(key, agenda, new_id, 1, now)

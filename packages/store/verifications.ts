@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis'
 import { type Code, generateCode } from '#verification/code.ts'
+import { type Context, canonicalContext } from '#verification/context.ts'
 import { type Destination, maskDestination, type Region } from '#verification/destination.ts'
 import type { Locale } from '#verification/message.ts'
 import type { Policy } from '#verification/policy.ts'
@@ -33,6 +34,8 @@ export type StartRequest = Asker & {
   purpose: Purpose
   channel: Channel
   locale: Locale
+  /** The payment the code is for. A pending verification for another one, or for none, is replaced. */
+  context?: Context
   idempotencyKey?: string
   /** On the allow list: only its own limits and the budgets of money and of the whole apply. */
   trusted?: boolean
@@ -64,6 +67,8 @@ export type Started = {
 export type CheckRequest = {
   application: Application
   code: Code
+  /** As of the start; with another one, with none or with one too many, every code is wrong. */
+  context?: Context
   /** Of whoever typed the code. Without one no limit of an address applies. */
   clientIp?: string
   idempotencyKey?: string
@@ -95,9 +100,9 @@ type Known = { tag: string; purpose: Purpose; place: Place; channel: Channel }
 
 /** Under RESEND_CODE=same. */
 const NO_NEW_CODE = ['', '', ''] as const
-/** Code MAC, sealed copy, id; then what newCodeFor makes. */
-type Material = readonly [string, string, string, string, string, string]
-const NO_MATERIAL: Material = ['', '', '', '', '', '']
+/** Code MAC, sealed copy, id, sealed context; then what newCodeFor makes. */
+type Material = readonly [string, string, string, string, string, string, string]
+const NO_MATERIAL: Material = ['', '', '', '', '', '', '']
 /** About 12 MB; five minutes of 160 starts a second. */
 const OWNERS_REMEMBERED_MAX = 50_000
 /** A start is asked again when a code must be made, or made for another verification; more often than this never. */
@@ -170,11 +175,13 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
 
   /** The number stands only in the sealed copy; one that is gone belongs to a verification that has ended. */
   async function newCodeById(owner: Owner) {
-    const sealed = await ask(() => redis.hget(owner.key, 'sealed'))
+    const [sealed, sealedContext] = await ask(() => redis.hmget(owner.key, 'sealed', 'context'))
     if (!sealed) return NO_NEW_CODE
     const letter = vault.open(sealed, owner)
-    if (!letter) throw new Error('A pending verification is sealed with a key that is not configured')
-    return newCodeFor(owner, letter.destination)
+    const context = sealedContext ? vault.openContext(sealedContext, owner) : undefined
+    if (!letter || (sealedContext && !context))
+      throw new Error('A pending verification is sealed with a key that is not configured')
+    return newCodeFor({ ...owner, context }, letter.destination)
   }
 
   function idempotencyName(application: Application, operation: string, key: string | undefined): string {
@@ -183,17 +190,18 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
 
   /** Everything a new verification is made of; the script takes it only when nothing speaks against a send. */
   async function makeMaterial(
-    { application, purpose, destination, testCode }: StartRequest,
+    { application, purpose, destination, testCode, context }: StartRequest,
     tag: string,
   ): Promise<Material> {
-    const owner = ownerOf(application, newVerificationId(), tag, purpose)
+    const owner = { ...ownerOf(application, newVerificationId(), tag, purpose), context }
     const code = testCode ?? generateCode()
     const pending = policy.resendCode === 'new' ? await findPointer(application, tag, purpose) : undefined
     return [
       vault.macCode(code, owner),
       vault.seal({ destination, code }, owner),
       owner.id,
-      ...(pending ? newCodeFor(pending, destination) : NO_NEW_CODE),
+      context ? vault.sealContext(context, owner) : '',
+      ...(pending ? newCodeFor({ ...pending, context }, destination) : NO_NEW_CODE),
     ]
   }
 
@@ -203,9 +211,10 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     tag: string,
     material: Material,
   ): Promise<Reply> {
-    const { application, purpose, channel, locale, idempotencyKey, challenge } = request
-    const [codeMac, sealed, newId, ...resend] = material
-    const fingerprint = idempotencyKey ? vault.fingerprint(['start', tag, purpose, channel, locale]) : ''
+    const { application, purpose, channel, locale, context, idempotencyKey, challenge } = request
+    const [codeMac, sealed, newId, sealedContext, ...resend] = material
+    const asked = ['start', tag, purpose, channel, locale, ...spelled(context)]
+    const fingerprint = idempotencyKey ? vault.fingerprint(asked) : ''
     return scripts.start(
       redis,
       [
@@ -239,11 +248,14 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         ...passage.factsOf(place, { destinationTag: tag, channel, asker: request }),
         request.trusted ? 'trusted' : '',
         challenge === undefined ? '' : 'challenged',
+        sealedContext,
+        context ? vault.tagContext(context, { application, destinationTag: tag, purpose }) : '',
       ],
     )
   }
 
   async function checkOwned(owner: Owner, request: CheckRequest, repeat: Repeat): Promise<Checked | Refused> {
+    const { code, context } = request
     const reply = await scripts.check(
       redis,
       [
@@ -258,7 +270,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         owner.id,
         repeat.fingerprint,
         request.silent ? 'silent' : '',
-        ...vault.macCodeUnderAllKeys(request.code, owner),
+        ...vault.macCodeUnderAllKeys(code, { ...owner, context }),
       ],
     )
     return decodeChecked(reply)
@@ -347,8 +359,8 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
 
     /** Refuses with: unknown_verification, number_disabled, check_limit, guess_limit, idempotency_mismatch. */
     async check(request: CheckRequest & { id: VerificationId }): Promise<Checked | Refused> {
-      const { application, id, code, idempotencyKey } = request
-      const repeat = repeatOf(application, idempotencyKey, [id, code])
+      const { application, id, code, context, idempotencyKey } = request
+      const repeat = repeatOf(application, idempotencyKey, [id, code, ...spelled(context)])
       const owner = await findOwner(application, id)
       return owner ? checkOwned(owner, request, repeat) : replay(repeat)
     },
@@ -357,9 +369,9 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     async checkDestination(
       request: CheckRequest & { destination: Destination; purpose: Purpose },
     ): Promise<Checked | Refused> {
-      const { application, destination, purpose, code, idempotencyKey } = request
+      const { application, destination, purpose, code, context, idempotencyKey } = request
       const tag = vault.tagDestination(destination)
-      const repeat = repeatOf(application, idempotencyKey, [tag, purpose, code])
+      const repeat = repeatOf(application, idempotencyKey, [tag, purpose, code, ...spelled(context)])
       const known = idempotencyKey === undefined ? undefined : await replay(repeat)
       if (known && !(known.kind === 'refused' && known.refusal === 'unknown_verification')) return known
       const owner = await findPointer(application, tag, purpose)
@@ -378,6 +390,11 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       return decodeVerification(replies as [Hash, [string, string]], { id, policy })
     },
   }
+}
+
+/** The payment as a part of what a request is known by. */
+function spelled(context: Context | undefined): string[] {
+  return context ? [canonicalContext(context)] : []
 }
 
 function decodeRefusal(reply: Reply): Refused {
