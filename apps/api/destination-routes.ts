@@ -21,6 +21,13 @@ export function destinationRoutes({ destinations }: { destinations: Destinations
     return c.body(null, 204)
   })
 
+  app.post('/erase', async (c) => {
+    const destination = await readHeld(c)
+    if (destination instanceof Response) return destination
+    await destinations.erase(c.get('application'), destination)
+    return c.body(null, 204)
+  })
+
   return app
 }
 

@@ -1,7 +1,7 @@
 -- Sends the code of one verification again, by its id.
 --
 -- KEYS[1] verification hash
--- KEYS[2] sends        list: times of sends to the number
+-- KEYS[2] sends        list: times of sends to the number, and of which verification
 -- KEYS[3] wrong checks list: times of wrong checks of the number
 -- KEYS[4] agenda       sorted set
 -- KEYS[5] stopped      string, there while sending is stopped
@@ -41,6 +41,6 @@ local facts = gate_facts(spend, number, region, pending.trusted, challenged)
 local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 7) }, facts, now)
 if passage.refusal then return passage.refusal end
 
-window_add(sends_key, policy.send_limits, now)
+window_add(sends_key, policy.send_limits, now, id)
 count_passage(passage, pending.held)
 return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage, true), now)

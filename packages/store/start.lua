@@ -2,7 +2,7 @@
 --
 -- KEYS[1] pointer      string: id of the newest verification of this number and purpose
 -- KEYS[2] verification hash of the new id
--- KEYS[3] sends        list: times of sends to the number
+-- KEYS[3] sends        list: times of sends to the number, and of which verification
 -- KEYS[4] wrong checks list: times of wrong checks of the number
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
@@ -98,7 +98,7 @@ if challenge_ms ~= '' and not redis.call('SET', challenge_key, '1', 'NX', 'PX', 
   return { 'refused', 'challenge_used', -1 }
 end
 
-window_add(sends_key, policy.send_limits, now)
+window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
 count_passage(passage, held ~= '')
 local explain = explain_passage(passage, true)
 if again then

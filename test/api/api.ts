@@ -136,7 +136,7 @@ export function failingApi(fault: Error) {
   return createApp({
     config: { ...DEFAULTS, pythonRoutes: true },
     verifications,
-    destinations: { rebind: fail },
+    destinations: { rebind: fail, erase: fail },
     enqueue: () => {},
     readiness: async () => 'redis_unreachable',
     log: keptLog([]),

@@ -38,6 +38,11 @@ it('a number gets 5 sends in ten minutes and 10 a day', () => {
   ])
 })
 
+it('the sends of a number name every verification of it that can still be read, so that it can be erased', () => {
+  const most = policy.sendLimits.toSorted((one, other) => other.max - one.max)[0]
+  expect(most?.windowMs).toBeGreaterThan(HARD_LIMITS.codeTtlMs + policy.retentionMs)
+})
+
 it('resends wait 30, 60 and 120 seconds', () => {
   expect(policy.resendWaitsMs).toEqual([30 * SECOND, 60 * SECOND, 120 * SECOND])
 })
