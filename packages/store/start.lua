@@ -54,7 +54,10 @@ if fingerprint ~= '' then
   local kept = redis.call('GET', idempotency)
   if kept then
     if string.sub(kept, 1, #fingerprint) ~= fingerprint then return { 'refused', 'idempotency_mismatch', -1 } end
-    return cjson.decode(string.sub(kept, #fingerprint + 1))
+    local reply = cjson.decode(string.sub(kept, #fingerprint + 1))
+    -- What the rules had to say has been said.
+    reply[#reply] = ''
+    return reply
   end
 end
 

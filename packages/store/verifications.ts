@@ -14,6 +14,7 @@ import type { CodeOwner, Vault } from '#verification/vault.ts'
 import {
   type Application,
   type Channel,
+  DEFAULT_PURPOSE,
   newVerificationId,
   type Purpose,
   type Verdict,
@@ -105,6 +106,8 @@ type Material = readonly [string, string, string, string, string, string, string
 const NO_MATERIAL: Material = ['', '', '', '', '', '', '']
 /** About 12 MB; five minutes of 160 starts a second. */
 const OWNERS_REMEMBERED_MAX = 50_000
+/** The id of no verification: its key never exists. */
+const NOBODY = '' as VerificationId
 /** A start is asked again when a code must be made, or made for another verification; more often than this never. */
 const TRIES_MAX = 6
 
@@ -256,6 +259,16 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
 
   async function checkOwned(owner: Owner, request: CheckRequest, repeat: Repeat): Promise<Checked | Refused> {
     const { code, context } = request
+    const macs = vault.macCodeUnderAllKeys(code, { ...owner, context })
+    return askCheck(owner, request, repeat, macs)
+  }
+
+  async function askCheck(
+    owner: Owner,
+    request: Pick<CheckRequest, 'clientIp' | 'silent'>,
+    repeat: Repeat,
+    macs: readonly string[],
+  ): Promise<Checked | Refused> {
     const reply = await scripts.check(
       redis,
       [
@@ -266,12 +279,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
         owner.inARowKey,
         ...passage.guessKeys(owner.application, request.clientIp),
       ],
-      [
-        owner.id,
-        repeat.fingerprint,
-        request.silent ? 'silent' : '',
-        ...vault.macCodeUnderAllKeys(code, { ...owner, context }),
-      ],
+      [owner.id, repeat.fingerprint, request.silent ? 'silent' : '', ...macs],
     )
     return decodeChecked(reply)
   }
@@ -288,13 +296,10 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
     }
   }
 
-  /** The first answer, for a verification that cannot be found any more. */
-  async function replay({ key, fingerprint }: Repeat): Promise<Checked | Refused> {
-    const kept = fingerprint === '' ? null : await ask(() => redis.get(key))
-    const [asked, verdict = '', checksLeft = '', id = ''] = kept?.split(' ') ?? []
-    if (asked === undefined) return refused('unknown_verification')
-    if (asked !== fingerprint) return refused('idempotency_mismatch')
-    return decodeChecked([verdict, Number(checksLeft), id, ''])
+  /** No verification is found: there is none, or all that is left of it is the first answer to this key. */
+  async function checkUnfound(application: Application, repeat: Repeat): Promise<Checked | Refused> {
+    if (repeat.fingerprint === '') return refused('unknown_verification')
+    return askCheck(ownerOf(application, NOBODY, '', DEFAULT_PURPOSE), {}, repeat, [])
   }
 
   return {
@@ -362,7 +367,7 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       const { application, id, code, context, idempotencyKey } = request
       const repeat = repeatOf(application, idempotencyKey, [id, code, ...spelled(context)])
       const owner = await findOwner(application, id)
-      return owner ? checkOwned(owner, request, repeat) : replay(repeat)
+      return owner ? checkOwned(owner, request, repeat) : checkUnfound(application, repeat)
     },
 
     /** The newest verification of a number and purpose, checked as by id. */
@@ -372,10 +377,8 @@ export function createVerifications(deps: { redis: Redis; keys: Keys; policy: Po
       const { application, destination, purpose, code, context, idempotencyKey } = request
       const tag = vault.tagDestination(destination)
       const repeat = repeatOf(application, idempotencyKey, [tag, purpose, code, ...spelled(context)])
-      const known = idempotencyKey === undefined ? undefined : await replay(repeat)
-      if (known && !(known.kind === 'refused' && known.refusal === 'unknown_verification')) return known
       const owner = await findPointer(application, tag, purpose)
-      return owner ? checkOwned(owner, request, repeat) : refused('unknown_verification')
+      return owner ? checkOwned(owner, request, repeat) : checkUnfound(application, repeat)
     },
 
     /** Refuses with: unknown_verification, verification_ended. */
