@@ -21,7 +21,7 @@
 --@include windows.lua
 --@include meters.lua
 --@include ledger.lua
---@include gate.lua
+--@include guess.lua
 
 local key, wrong_key, agenda, idempotency, row_key = unpack(KEYS)
 local id, fingerprint, silent = unpack(ARGV)
@@ -62,18 +62,18 @@ local disabled = disabled_refusal(in_a_row)
 if disabled and silent == '' then return disabled end
 local refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
 if refusal then return refusal end
-local passage = ask_gate(policy.guess, { unpack(KEYS, 6) }, {}, now)
-if passage.refusal then return passage.refusal end
+local guess = ask_guesses({ unpack(KEYS, 6) }, now)
+if guess.refusal then return guess.refusal end
 
 if not disabled and is_own_mac(redis.call('HGET', key, 'code_mac')) then
   if in_a_row then redis.call('DEL', row_key) end
   end_verification(key, agenda, id, 'approved', 'canceled', now)
-  return remember('approved', 0, explain_passage(passage, false))
+  return remember('approved', 0, explain_guess(guess))
 end
 
 window_add(wrong_key, policy.wrong_check_limits, now)
-count_passage(passage, false)
-if add_in_a_row(row_key) then passage.explain[#passage.explain + 1] = 'number_wrong_in_a_row=block' end
+count_guess(guess)
+if add_in_a_row(row_key) then guess.explain[#guess.explain + 1] = 'number_wrong_in_a_row=block' end
 local checks_left = policy.checks_max - redis.call('HINCRBY', key, 'wrong', 1)
 if checks_left <= 0 then end_verification(key, agenda, id, 'exhausted', 'canceled', now) end
-return remember('wrong', checks_left, explain_passage(passage, true))
+return remember('wrong', checks_left, explain_guess(guess))

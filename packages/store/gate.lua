@@ -1,8 +1,7 @@
--- The gate before a send, and before a guess: asks every rule, counts nothing until all have been asked. What a rule is
--- stands in packages/verification/gate.ts; policy.gate and policy.guess hold them by scope, with the fields their meters
--- are kept in.
+-- The gate before a send: asks every rule, counts nothing until all have been asked. What a rule is stands in
+-- packages/verification/gate.ts; policy.gate holds them by scope, with the fields their meters are kept in.
 --
--- facts (none about a guess): spend (millionths of the currency), number and region (as `numbers` and `regions` count them), trusted (on the
+-- facts: spend (millionths of the currency), number and region (as `numbers` and `regions` count them), trusted (on the
 -- allow list: only budgets of money and of the whole count), challenged (a challenge was passed)
 
 -- A scope this start has nothing to say for, such as an address nobody gave.
@@ -52,7 +51,7 @@ end
 -- Asks all rules of all scopes. Answers what to write once the send is certain, what to explain, and the refusal if
 -- there is one: a block goes before a challenge.
 local function ask_gate(scopes, scope_keys, facts, now)
-  local passage = { writes = {}, explain = {}, alarms = {} }
+  local passage = { writes = {}, explain = {} }
   local challenge
   for i, scope in ipairs(scopes) do
     local key = scope_keys[i]
@@ -72,7 +71,7 @@ local function ask_gate(scopes, scope_keys, facts, now)
             challenge = { 'refused', 'challenge_required', -1, rule.name }
           end
         end
-        if answer.alarm then passage.alarms[#passage.alarms + 1] = rule.name .. '=alarm' end
+        if answer.alarm then passage.explain[#passage.explain + 1] = rule.name .. '=alarm' end
         if answer.value then
           write[#write + 1] = scope.fields[rule.at]
           write[#write + 1] = answer.value
@@ -97,11 +96,4 @@ local function count_passage(passage, held)
   end
 end
 
--- The rules that spoke up; an alarm only about what was counted.
-local function explain_passage(passage, counted)
-  local words = { unpack(passage.explain) }
-  if counted then
-    for _, alarm in ipairs(passage.alarms) do words[#words + 1] = alarm end
-  end
-  return table.concat(words, ' ')
-end
+local function explain_passage(passage) return table.concat(passage.explain, ' ') end

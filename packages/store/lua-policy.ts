@@ -48,7 +48,7 @@ export function luaGateRules(policy: Policy): string {
   return luaRules('gate', { scopes: SCOPES, rules: policy.rules, policy })
 }
 
-/** The rules asked before a code is compared, by scope in the order of GUESS_SCOPES. */
+/** The rules asked before a code is compared, by scope in the order of GUESS_SCOPES, as guess.lua reads them. */
 export function luaGuessRules(policy: Policy): string {
   return luaRules('guess', { scopes: GUESS_SCOPES, rules: policy.guessRules, policy })
 }

@@ -43,4 +43,4 @@ if passage.refusal then return passage.refusal end
 
 window_add(sends_key, policy.send_limits, now, id)
 count_passage(passage, pending.held)
-return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage, true), now)
+return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage), now)

@@ -103,7 +103,7 @@ end
 
 window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
 count_passage(passage, held ~= '')
-local explain = explain_passage(passage, true)
+local explain = explain_passage(passage)
 if again then
   pending.held = pending.held or (held ~= '' and held)
   return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, now))
