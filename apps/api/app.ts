@@ -6,6 +6,7 @@ import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
+import type { Destinations } from '#store/destinations.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Verifications } from '#store/verifications.ts'
 import type { Receipt } from '#verification/outcome.ts'
@@ -18,6 +19,7 @@ import { checkRoutes } from './checks.ts'
 import { type ClientIpOf, createClientIpOf } from './client-ip.ts'
 import type { ApiConfig } from './config.ts'
 import type { ApiEnv } from './context.ts'
+import { destinationRoutes } from './destination-routes.ts'
 import { createReadDestination } from './destinations.ts'
 import { guideFault, guideRoutes } from './guide.ts'
 import { completeHeaders, headersOf } from './headers.ts'
@@ -47,6 +49,7 @@ export type AppDeps = {
   ring: KeyRing
   verifications: Verifications
   challenger: Challenger
+  destinations: Destinations
   enqueue: (send: SendReference) => void
   takeReceipt: (receipt: Receipt) => void
   readiness: Readiness
@@ -58,11 +61,13 @@ export type App = Hono<ApiEnv>
 export function createApp(deps: AppDeps): App {
   const { config } = deps
   const clientIpOf = createClientIpOf(config.trustedProxies)
+  const alarm = (rule: string) => warnOf(rule, deps.log)
   const parts = {
     ...deps,
     ...config,
     readDestination: createReadDestination(config.regions, config.lists.tests),
-    start: createStart({ ...deps, lists: config.lists, alarm: (rule) => warnOf(rule, deps.log) }),
+    start: createStart({ ...deps, lists: config.lists, alarm }),
+    alarm,
   }
   const app = new Hono<ApiEnv>()
   app.use(aroundRequest(deps, clientIpOf), limitBody())
@@ -74,6 +79,7 @@ export function createApp(deps: AppDeps): App {
   app.use('/v1/*', requireCaller(deps.ring))
   app.route('/v1/verifications', verificationRoutes(parts))
   app.route('/v1', checkRoutes(parts))
+  app.route('/v1/destinations', destinationRoutes(parts))
 
   refuseOtherMethods(app)
   app.notFound((c) => problem(c, 'not_found'))

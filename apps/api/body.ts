@@ -88,7 +88,7 @@ function check<T>(c: Context<ApiEnv>, schema: Schema<T>, input: unknown): Body<T
 function fieldProblem(issue: v.BaseIssue<unknown>): FieldProblem {
   const field = v.getDotPath(issue) ?? ''
   if (issue.type !== 'strict_object') return { field: field.slice(0, 64), problem: issue.message }
-  if (issue.expected === 'Object') return { field: '', problem: 'must be an object' }
+  if (issue.expected === 'Object') return { field: field.slice(0, 64), problem: 'must be an object' }
   return {
     field: field.slice(0, 64),
     problem: issue.expected === 'never' ? 'is not known here' : 'is missing',

@@ -1,6 +1,7 @@
 /** The fields callers send, each with its rule and the sentence for when it is broken. */
 import { isIP } from 'node:net'
 import * as v from 'valibot'
+import { parseAmount, parseCurrency, parsePayee } from '#verification/context.ts'
 import { parseRegion } from '#verification/destination.ts'
 import { DEFAULT_LOCALE, parseLocale } from '#verification/message.ts'
 import { CHANNELS, DEFAULT_PURPOSE, parsePurpose } from '#verification/verification.ts'
@@ -48,3 +49,9 @@ export const challengeField = v.union(
   ],
   'must be {token, solution} or {captcha}',
 )
+/** A payment. The code is bound to it, and the message shows it. */
+export const contextField = v.strictObject({
+  amount: parsedBy(parseAmount, 'must be a decimal such as 1249.90, with at most 12 and 4 digits'),
+  currency: parsedBy(parseCurrency, 'must be three capital letters such as EUR'),
+  payee: parsedBy(parsePayee, 'must be 1 to 30 plain characters'),
+})

@@ -28,7 +28,7 @@ import { type PageState, renderPage, STYLE } from './page.ts'
 import { SCRIPT, sourcesOf } from './page-challenge.ts'
 import { retryAfter } from './problem.ts'
 import { sentenceOf, VERDICT_SENTENCES } from './sentences.ts'
-import { noteExplain, type Start } from './starting.ts'
+import { type Alarm, noteExplain, type Start, tellAlarms } from './starting.ts'
 
 /** What is missing is told beside its field, as what is wrong is. */
 const requestFields = v.object({ number: v.optional(toField, ''), ...challengeFields })
@@ -39,6 +39,7 @@ export type GuideRoutes = {
   verifications: Verifications
   start: Start
   readDestination: ReadDestination
+  alarm: Alarm
   country: Region
   pythonRoutes: boolean
   formChallenge: FormChallengeMode
@@ -152,10 +153,14 @@ export function guideRoutes(deps: GuideRoutes) {
       destination,
       purpose: DEFAULT_PURPOSE,
       code,
+      clientIp: c.get('clientIp'),
+      silent: true,
     })
     if (checked.kind === 'refused') return checkRefusal(c, number, checked)
     c.set('verification', checked.id)
     c.set('result', checked.verdict)
+    noteExplain(c, checked)
+    tellAlarms(checked.explain, deps.alarm)
     if (checked.verdict === 'approved') {
       return { status: 200, text: 'Success!', page: { approved: maskDestination(destination) } }
     }
@@ -214,6 +219,7 @@ function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Guid
 
 function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
   c.set('refusal', refused.refusal)
+  c.set('limit', refused.limit)
   const page = { number, codeError: sentenceOf(refused) }
   if (refused.retryAfterMs === undefined) return forbidden(page)
   return { status: 429, text: 'Too Many Requests', page, retryAfterMs: refused.retryAfterMs }

@@ -9,6 +9,7 @@ import { connectForQueue, connectForRequests, faultName, watchRedis } from '#run
 import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createApiKeys } from '#store/api-keys.ts'
 import { createDeliveries } from '#store/deliveries.ts'
+import { createDestinations } from '#store/destinations.ts'
 import { createKeys } from '#store/keys.ts'
 import { createVerifications } from '#store/verifications.ts'
 import { createChallenges } from '#verification/challenge.ts'
@@ -80,6 +81,7 @@ const app = createApp({
     bits: config.challengeBits,
     captcha: config.captcha && createCaptcha(config.captcha),
   }),
+  destinations: createDestinations(parts),
   enqueue,
   takeReceipt: receipts.take,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),

@@ -60,6 +60,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   unknown_verification: [404, 'There is no such verification.'],
   verification_ended: [409, 'This verification has ended. Start a new one.'],
   too_late_to_send: [409, 'The code has too little life left to be sent again. Start a new verification.'],
+  number_disabled: [403, 'Too many wrong codes in a row: this number is disabled until it is bound again.'],
   idempotency_mismatch: [422, 'This Idempotency-Key was used before with another request.'],
   // 428 (RFC 6585 §3): the same request again, with what it lacked, may well be taken. 403 would say that it is over.
   challenge_required: [428, 'Pass on a challenge with this start. One is in "challenge".'],

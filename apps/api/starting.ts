@@ -47,11 +47,11 @@ export function createStart(deps: {
 }
 
 /** The rules that spoke up stand in the request's log line. */
-export function noteExplain(c: Context<ApiEnv>, { explain }: Started): void {
+export function noteExplain(c: Context<ApiEnv>, { explain }: Pick<Started, 'explain'>): void {
   if (explain !== '') c.set('explain', explain)
 }
 
-function tellAlarms(explain: string, alarm: Alarm): void {
+export function tellAlarms(explain: string, alarm: Alarm): void {
   if (!explain.includes('=alarm')) return
   for (const [, rule = ''] of explain.matchAll(/(\w+)=alarm/g)) alarm(rule)
 }

@@ -22,6 +22,7 @@ import {
   challengeField,
   channelField,
   clientIpField,
+  contextField,
   countryField,
   localeField,
   purposeField,
@@ -40,6 +41,7 @@ const startFields = v.strictObject({
   purpose: purposeField,
   client_ip: v.optional(clientIpField),
   challenge: v.optional(challengeField),
+  context: v.optional(contextField),
 })
 
 const resendFields = v.strictObject({ client_ip: v.optional(clientIpField) })
@@ -68,16 +70,24 @@ export function verificationRoutes(parts: VerificationRoutes) {
     if (key instanceof Response) return key
     const body = await readJson(c, startFields)
     if (body.kind === 'problem') return body.response
-    const { to, country, channel, locale, purpose, client_ip, challenge } = body.value
+    const { to, country, channel, locale, purpose, client_ip, challenge, context } = body.value
     if (!channels.includes(channel)) return refusal(c, refused('channel_unavailable'))
     const parsed = readDestination(to, country, channel)
     if (parsed.kind === 'refused') return refusal(c, parsed)
     const { destination } = parsed
     c.set('destination', maskDestination(destination))
     const application = c.get('application')
-    const { region } = parsed
-    const asker = askerOf({ client_ip })
-    const request = { application, destination, region, channel, locale, purpose, ...asker, ...key }
+    const request = {
+      application,
+      destination,
+      region: parsed.region,
+      channel,
+      locale,
+      purpose,
+      ...askerOf({ client_ip }),
+      ...(context === undefined ? {} : { context }),
+      ...key,
+    }
     const about = { application, destination, ip: client_ip ?? '' }
     const started = challenge ? await startChallenged(c, request, { challenge, about }) : await start(request)
     if (started.kind === 'unavailable') return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })

@@ -66,12 +66,22 @@ export function createDeliver(deps: {
   }
 
   function messageOf(send: SendReference, claim: Claimed): Message {
-    const { code, destination: to, locale, channel, deadlineMs: validForMs } = claim
+    const { code, destination: to, locale, channel, context, deadlineMs: validForMs } = claim
     const { sender: from, message: style } = deps
     const addressed = { from, to, reference: formatReference(send), validForMs }
     return channel === 'call'
       ? { ...addressed, channel, speech: speechOf({ code, brand: style.brand, locale }) }
-      : { ...addressed, channel, body: messageText({ ...style, code, locale, ttlMs: policy.codeTtlMs }) }
+      : {
+          ...addressed,
+          channel,
+          body: messageText({
+            ...style,
+            code,
+            locale,
+            ttlMs: policy.codeTtlMs,
+            ...(context ? { context } : {}),
+          }),
+        }
   }
 
   /** Before a second message leaves, the provider's log is asked for the first, where there is one. */

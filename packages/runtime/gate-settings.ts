@@ -1,6 +1,6 @@
 /** The gate as settings: each rule by its name, and what messages cost. */
 import { parseRegion } from '#verification/destination.ts'
-import { formatRule, parseMoney, parseRule, type Rule } from '#verification/gate.ts'
+import { formatRule, modesOf, parseMoney, parseRule, type Rule } from '#verification/gate.ts'
 import { DEFAULT_PRICES, type Prices } from '#verification/price.ts'
 import { type Kind, listOf, type Reader } from './env.ts'
 
@@ -14,7 +14,7 @@ export function readRules(reader: Reader, defaults: readonly Rule[]): Rule[] {
 function limit(rule: Rule): Kind<Rule | 'off'> {
   const form = rule.counts === 'conversion' ? 'PERCENT%/MINIMUM' : 'MAX'
   return {
-    expected: `${form} or ${form}:MODE with observe, challenge or block (${formatRule(rule)}), or off`,
+    expected: `${form} or ${form}:MODE with ${modesOf(rule).join(' or ')} (${formatRule(rule)}), or off`,
     parse: (text) => parseRule(text, rule),
   }
 }

@@ -30,6 +30,8 @@ export type ProviderName = 'relay' | 'rest'
 
 const KEY_BYTES = 32
 const SECOND = 1_000
+/** Fewer, and a person with a bad day is locked out by themselves: a verification alone takes up to ten. */
+const WRONG_IN_A_ROW_LEAST = 20
 
 /** Public by design: so that the programs start beside each other on a laptop. Production refuses them. */
 const developmentKey = (use: string) => createHash('sha256').update(`development only: ${use}`).digest()
@@ -155,6 +157,11 @@ function readPolicy(reader: Reader): Policy {
     ...DEFAULT_POLICY,
     codeTtlMs: reader.value('CODE_TTL_SECONDS', ttl, DEFAULT_POLICY.codeTtlMs / SECOND) * SECOND,
     checksMax: reader.value('CHECKS_MAX', integer(1, HARD_LIMITS.checksMax), DEFAULT_POLICY.checksMax),
+    wrongInARowMax: reader.value(
+      'WRONG_IN_A_ROW_MAX',
+      integer(WRONG_IN_A_ROW_LEAST, HARD_LIMITS.wrongInARowMax),
+      DEFAULT_POLICY.wrongInARowMax,
+    ),
     resendCode: reader.value('RESEND_CODE', oneOf('same', 'new'), DEFAULT_POLICY.resendCode),
     unknown: reader.value('UNKNOWN', oneOf('resend', 'stop'), DEFAULT_POLICY.unknown),
     rules: readRules(reader, DEFAULT_POLICY.rules),

@@ -4,38 +4,42 @@
 -- KEYS[2] wrong checks list: times of wrong checks of the number
 -- KEYS[3] agenda       sorted set
 -- KEYS[4] idempotency  string; not touched when ARGV[2] is ''
--- ARGV    id, fingerprint of the request ('' without Idempotency-Key), then the typed code's MAC under each configured
---         key, newest first
+-- KEYS[5] row          string: wrong checks of the number in a row
+-- KEYS[6...9] scopes of guesses, hashes of meters, in the order of policy.guess; a key that ends in `@-` is none
+-- ARGV    id, fingerprint of the request ('' without Idempotency-Key), 'silent' or '', then the typed code's MAC under
+--         each configured key, newest first
 --
--- Replies {'approved' | 'wrong' | 'expired' | 'exhausted' | 'canceled' | 'already_used', checks left, id}:
---         none are left unless it is pending; the id is the replayed answer's own
---         {'refused', 'unknown_verification' | 'check_limit' | 'idempotency_mismatch', retry after ms (-1: never)}
+-- Replies {'approved' | 'wrong' | 'expired' | 'exhausted' | 'canceled' | 'already_used', checks left, id, explain}:
+--         none are left unless it is pending; the id is the replayed answer's own; explain as start.lua
+--         {'refused', 'unknown_verification' | 'number_disabled' | 'check_limit' | 'guess_limit' |
+--          'idempotency_mismatch', retry after ms (-1: never)[, name of the limit]}
 --
 -- The right code is approved once, ever: the status moves in the same step that compares. A wrong code counts for the
--- verification and for the number; when the number's budget is spent nothing is compared, so even the right code
--- says nothing to a guesser. An ended verification is never written to again, nor brought back after its time.
+-- verification, for the number and for who typed it; when a budget is spent nothing is compared, so even the right
+-- code says nothing to a guesser. To a silent caller a disabled number is one whose codes are all wrong. An ended verification is never written to again, nor brought back after its time.
 --@include clock.lua
 --@include windows.lua
 --@include meters.lua
 --@include ledger.lua
+--@include guess.lua
 
-local key, wrong_key, agenda, idempotency = unpack(KEYS)
-local id, fingerprint = ARGV[1], ARGV[2]
+local key, wrong_key, agenda, idempotency, row_key = unpack(KEYS)
+local id, fingerprint, silent = unpack(ARGV)
 
 local function is_own_mac(mac)
-  for i = 3, #ARGV do
+  for i = 4, #ARGV do
     if ARGV[i] == mac then return true end
   end
   return false
 end
 
 -- Kept as `fingerprint result checks_left id`.
-local function remember(result, checks_left)
+local function remember(result, checks_left, explain)
   if fingerprint ~= '' then
     local kept = table.concat({ fingerprint, result, checks_left, id }, ' ')
     redis.call('SET', idempotency, kept, 'PX', policy.idempotency_ttl_ms)
   end
-  return { result, checks_left, id }
+  return { result, checks_left, id, explain or '' }
 end
 
 if fingerprint ~= '' then
@@ -43,7 +47,7 @@ if fingerprint ~= '' then
   if kept then
     local asked, result, checks_left, kept_id = string.match(kept, '^(%S+) (%S+) (%d+) (%S+)$')
     if asked ~= fingerprint then return { 'refused', 'idempotency_mismatch', -1 } end
-    return { result, tonumber(checks_left), kept_id }
+    return { result, tonumber(checks_left), kept_id, '' }
   end
 end
 
@@ -53,15 +57,23 @@ local status = status_at(key, agenda, id, now)
 if status == 'approved' then return remember('already_used', 0) end
 if status ~= 'pending' then return remember(status, 0) end
 
+local in_a_row = redis.call('GET', row_key)
+local disabled = disabled_refusal(in_a_row)
+if disabled and silent == '' then return disabled end
 local refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
 if refusal then return refusal end
+local guess = ask_guesses({ unpack(KEYS, 6) }, now)
+if guess.refusal then return guess.refusal end
 
-if is_own_mac(redis.call('HGET', key, 'code_mac')) then
+if not disabled and is_own_mac(redis.call('HGET', key, 'code_mac')) then
+  if in_a_row then redis.call('DEL', row_key) end
   end_verification(key, agenda, id, 'approved', 'canceled', now)
-  return remember('approved', 0)
+  return remember('approved', 0, explain_guess(guess))
 end
 
 window_add(wrong_key, policy.wrong_check_limits, now)
+count_guess(guess)
+if add_in_a_row(row_key) then guess.explain[#guess.explain + 1] = 'number_wrong_in_a_row=block' end
 local checks_left = policy.checks_max - redis.call('HINCRBY', key, 'wrong', 1)
 if checks_left <= 0 then end_verification(key, agenda, id, 'exhausted', 'canceled', now) end
-return remember('wrong', checks_left)
+return remember('wrong', checks_left, explain_guess(guess))

@@ -3,6 +3,7 @@
  * function a script.
  */
 import type { Redis } from 'ioredis'
+import type { Context } from '#verification/context.ts'
 import type { Locale } from '#verification/message.ts'
 import type { Outcome, OutcomeReason, Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
@@ -23,6 +24,8 @@ export type Claimed = Letter & {
   kind: 'claimed'
   locale: Locale
   channel: Channel
+  /** The payment the code is for, to be shown in the message. */
+  context?: Context
   attempt: number
   deadlineMs: number
   /** How long ago the first attempt began whose message may have left; absent when none may. */
@@ -74,10 +77,14 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
       const owner = { application: send.application, id: send.verification }
       const letter = vault.open(textAt(reply, 1), owner)
-      if (!letter) return { kind: 'unusable', attempt: numberAt(reply, 4), reason: 'key_unknown' }
+      const sealedContext = textAt(reply, 7)
+      const context = sealedContext === '' ? undefined : vault.openContext(sealedContext, owner)
+      if (!letter || (sealedContext !== '' && !context))
+        return { kind: 'unusable', attempt: numberAt(reply, 4), reason: 'key_unknown' }
       return {
         kind: 'claimed',
         ...letter,
+        ...(context === undefined ? {} : { context }),
         locale: textAt(reply, 2) as Locale,
         channel: textAt(reply, 3) as Channel,
         attempt: numberAt(reply, 4),

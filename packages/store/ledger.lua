@@ -2,7 +2,7 @@
 --   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_masked,
 --   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count), sends (count), next_send (ms),
 --   ended (ms, once ended), gates (keys of the scopes its conversion is counted for), explain (rules that spoke up),
---   held (why nothing is sent), trusted
+--   held (why nothing is sent), trusted, spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended)
 -- Fields of send N, `N:name`:
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move), attempts, submitted (messages that may
 --   have left), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason,
@@ -95,11 +95,11 @@ local function rest_on_agenda(key, agenda, id, sends, now)
   redis.call('ZREM', agenda, id)
 end
 
--- Ends a pending verification. The sealed number and code go with it.
+-- Ends a pending verification. All that is sealed goes with it.
 local function end_verification(key, agenda, id, status, send_state, now)
   local sends = tonumber(redis.call('HGET', key, 'sends'))
   redis.call('HSET', key, 'status', status, 'ended', now)
-  redis.call('HDEL', key, 'sealed')
+  redis.call('HDEL', key, 'sealed', 'context', 'context_tag')
   if close_sends(key, sends, send_state, status, now) then count_conversion(key, status == 'approved', now) end
   rest_on_agenda(key, agenda, id, sends, now)
 end

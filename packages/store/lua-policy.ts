@@ -1,5 +1,12 @@
 /** The policy as the scripts see it: one Lua table in front of each, times in milliseconds. */
-import { ALARM_SHARE, type Rule, refusalOfRule, SCOPES, type Scope } from '#verification/gate.ts'
+import {
+  ALARM_SHARE,
+  GUESS_SCOPES,
+  type Rule,
+  refusalOfRule,
+  SCOPES,
+  type Scope,
+} from '#verification/gate.ts'
 import type { Policy, WindowLimit } from '#verification/policy.ts'
 
 type Value = string | number | boolean | undefined | readonly Value[] | { readonly [name: string]: Value }
@@ -21,6 +28,8 @@ export function luaPolicy(policy: Policy): string {
     resend_waits_ms: policy.resendWaitsMs,
     send_limits: policy.sendLimits.map(windowLimit),
     wrong_check_limits: policy.wrongCheckLimits.map(windowLimit),
+    wrong_in_a_row_max: policy.wrongInARowMax,
+    wrong_in_a_row_ttl_ms: policy.wrongInARowTtlMs,
     conversion_window_ms: policy.conversionWindowMs,
     gate_ttl_ms: lifeOf(policy.rules, policy.conversionWindowMs),
     stopped_retry_ms: policy.stoppedRetryMs,
@@ -38,23 +47,42 @@ export function luaPolicy(policy: Policy): string {
   })}\n`
 }
 
-/** The rules a script asks, by scope in the order of SCOPES, as gate.lua reads them. */
-export function luaRules(name: string, rules: readonly Rule[]): string {
-  return `policy.${name} = ${literal(SCOPES.map((scope) => luaScope(scope, rules)))}\n`
+/** The rules asked before a send, by scope in the order of SCOPES, as gate.lua reads them. */
+export function luaGateRules(policy: Policy): string {
+  return luaRules('gate', { scopes: SCOPES, rules: policy.rules, policy })
+}
+
+/** The rules asked before a code is compared, by scope in the order of GUESS_SCOPES, as guess.lua reads them. */
+export function luaGuessRules(policy: Policy): string {
+  return luaRules('guess', { scopes: GUESS_SCOPES, rules: policy.guessRules, policy })
+}
+
+function luaRules(
+  name: string,
+  { scopes, rules, policy }: { scopes: readonly Scope[]; rules: readonly Rule[]; policy: Policy },
+): string {
+  // Both kinds of rules keep their meters in one hash a scope: its life is that of the longest window of either.
+  const ttlMs = (scope: Scope) =>
+    lifeOf(
+      [...policy.rules, ...policy.guessRules].filter((rule) => rule.scope === scope),
+      0,
+    )
+  const asked = scopes.map((scope) => luaScope(scope, rules, ttlMs(scope)))
+  return `policy.${name} = ${literal(asked)}\n`
 }
 
 function windowLimit({ name, max, windowMs }: WindowLimit): Value {
   return { name, max, window_ms: windowMs }
 }
 
-function luaScope(scope: Scope, rules: readonly Rule[]): Value {
+function luaScope(scope: Scope, rules: readonly Rule[], ttlMs: number): Value {
   const fields: string[] = []
   const own = rules.filter((rule) => rule.scope === scope)
   const asked = own.map((rule) => luaRule(rule, placeOf(fields, fieldsOf(rule))))
   return {
     fields,
     rules: asked,
-    ttl_ms: lifeOf(own, 0),
+    ttl_ms: ttlMs,
     personal: !SHARED_SCOPES.includes(scope),
     asker: scope === 'ip' || scope === 'network',
   }

@@ -1,6 +1,6 @@
 /** What the gate is told about a send: whose meters it moves, what it costs, who asks. The scripts decide. */
 import type { Destination, Region } from '#verification/destination.ts'
-import { SCOPES, type Scope } from '#verification/gate.ts'
+import { GUESS_SCOPES, SCOPES, type Scope } from '#verification/gate.ts'
 import { networkOf } from '#verification/network.ts'
 import type { Policy } from '#verification/policy.ts'
 import { priceOf } from '#verification/price.ts'
@@ -18,8 +18,22 @@ export type Place = { region: string; prefixTag: string; rangeDigit: string }
 
 /** Enough to tell a few numbers of one address or range apart. */
 const NUMBER_TAG_LENGTH = 6
+const OVERALL = 'all'
 
 export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Policy; vault: Vault }) {
+  /** What the limits of an address are counted under; nothing without one. */
+  function clientNames(clientIp: string | undefined): Record<'ip' | 'network', string | undefined> {
+    const client = clientIp ? networkOf(clientIp) : undefined
+    return {
+      ip: client && vault.tagPart('ip', client.ip),
+      network: client?.network && vault.tagPart('network', client.network),
+    }
+  }
+
+  function numberFacts(place: Place, destinationTag: string): string[] {
+    return [destinationTag.slice(0, NUMBER_TAG_LENGTH), place.region]
+  }
+
   return {
     placeOf(destination: Destination, region: Region): Place {
       const prefixTag = vault.tagPart('prefix', destination.slice(0, -4))
@@ -38,28 +52,31 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
 
     /** In the order of SCOPES. */
     scopeKeys(application: Application, place: Place, clientIp: string | undefined): string[] {
-      const client = clientIp ? networkOf(clientIp) : undefined
       const names: Record<Scope, string | undefined> = {
-        ip: client && vault.tagPart('ip', client.ip),
-        network: client?.network && vault.tagPart('network', client.network),
+        ...clientNames(clientIp),
         prefix: place.prefixTag,
         range: `${place.prefixTag}${place.rangeDigit}`,
         region: place.region,
         application,
-        overall: 'all',
+        overall: OVERALL,
       }
       return SCOPES.map((scope) => keys.scope(scope, names[scope]))
     },
 
-    /** Spend, short tag of the number, region, as gate_facts reads them. */
+    /** In the order of GUESS_SCOPES. */
+    guessKeys(application: Application, clientIp: string | undefined): string[] {
+      const names = { ...clientNames(clientIp), application, overall: OVERALL }
+      return GUESS_SCOPES.map((scope) => keys.scope(scope, names[scope]))
+    },
+
+    /** Short tag of the number, region, as gate_facts reads them. */
+    numberFacts,
+
+    /** What each send of it will cost, in millionths, and what numberFacts says. */
     factsOf(place: Place, options: { destinationTag: string; channel: Channel; segments: number }): string[] {
       const { destinationTag, channel, segments } = options
-      const spend = priceOf(policy.prices, {
-        region: place.region as Region,
-        segments,
-        channel,
-      })
-      return [String(spend), destinationTag.slice(0, NUMBER_TAG_LENGTH), place.region]
+      const spend = priceOf(policy.prices, { region: place.region as Region, segments, channel })
+      return [String(spend), ...numberFacts(place, destinationTag)]
     },
   }
 }

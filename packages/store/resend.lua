@@ -1,14 +1,15 @@
 -- Sends the code of one verification again, by its id.
 --
 -- KEYS[1] verification hash
--- KEYS[2] sends        list: times of sends to the number
+-- KEYS[2] sends        list: times of sends to the number, and of which verification
 -- KEYS[3] wrong checks list: times of wrong checks of the number
 -- KEYS[4] agenda       sorted set
 -- KEYS[5] stopped      string, there while sending is stopped
 -- KEYS[6] suppression  hash: there when the number told one of ours to stop
--- KEYS[7...13] scopes of the gate, as start.lua
+-- KEYS[7] row          string: wrong checks of the number in a row
+-- KEYS[8...14] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
---         facts for the gate, as start.lua: spend, number, region
+--         facts for the gate, as start.lua: number, region
 --
 -- Replies {'sent_again', ...} as start.lua, or {'refused', code, retry after ms (-1: never)}
 --
@@ -21,25 +22,27 @@
 --@include sending.lua
 --@include resending.lua
 
-local key, sends_key, wrong_key, agenda, stopped, suppression = unpack(KEYS)
-local id, code_mac, sealed, spend, number, region = unpack(ARGV)
+local key, sends_key, wrong_key, agenda, stopped, suppression, row_key = unpack(KEYS)
+local id, code_mac, sealed, number, region = unpack(ARGV)
 local now = now_ms()
 
 if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
 local pending = pending_verification(key, agenda, id, now)
 if not pending then return { 'refused', 'verification_ended', -1 } end
 local is_test = pending.held == 'test_number'
-if not is_test and redis.call('EXISTS', stopped) == 1 then return stopped_refusal() end
+local is_stopped, in_a_row = unpack(redis.call('MGET', stopped, row_key))
+if is_stopped and not is_test then return stopped_refusal() end
 
 if redis.call('EXISTS', suppression) == 1 then return { 'refused', 'recipient_opted_out', -1 } end
-local refusal = resend_refusal(pending, now)
+local refusal = disabled_refusal(in_a_row)
+  or resend_refusal(pending, now)
   or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
   or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
-local facts = gate_facts(spend, number, region, pending.trusted, '')
-local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 7) }, facts, now)
+local facts = gate_facts(pending.spend, number, region, pending.trusted, '')
+local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 8) }, facts, now)
 if passage.refusal then return passage.refusal end
 
-window_add(sends_key, policy.send_limits, now)
+window_add(sends_key, policy.send_limits, now, id)
 count_passage(passage, pending.held)
 return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage), now)

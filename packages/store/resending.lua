@@ -28,7 +28,8 @@ end
 -- The fields both refusal and resend need, or nil when the verification is gone or has ended.
 local function pending_verification(key, agenda, id, now)
   local f = redis.call('HMGET', key,
-    'status', 'expires', 'created', 'next_send', 'sends', 'wrong', 'channel', 'locale', 'held', 'trusted')
+    'status', 'expires', 'created', 'next_send', 'sends', 'wrong', 'channel', 'locale', 'held', 'trusted', 'spend',
+    'context_tag')
   if f[1] ~= 'pending' then return nil end
   local expires = tonumber(f[2])
   if expires <= now then
@@ -38,6 +39,6 @@ local function pending_verification(key, agenda, id, now)
   return {
     expires = expires, created = tonumber(f[3]), next_send = tonumber(f[4]), sends = tonumber(f[5]),
     wrong = tonumber(f[6]), channel = f[7], locale = f[8], held = f[9],
-    trusted = f[10],
+    trusted = f[10], spend = f[11], context_tag = f[12] or '',
   }
 end

@@ -2,21 +2,23 @@
 --
 -- KEYS[1] pointer      string: id of the newest verification of this number and purpose
 -- KEYS[2] verification hash of the new id
--- KEYS[3] sends        list: times of sends to the number
+-- KEYS[3] sends        list: times of sends to the number, and of which verification
 -- KEYS[4] wrong checks list: times of wrong checks of the number
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
 -- KEYS[7] stopped      string, there while sending is stopped
 -- KEYS[8] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
 -- KEYS[9] suppression  hash: there when the number told one of ours to stop
--- KEYS[10...16] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
+-- KEYS[10] row         string: wrong checks of the number in a row
+-- KEYS[11...17] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC,
 --         sealed number and code, purpose, channel, locale, fingerprint of the request ('' without Idempotency-Key),
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
 --         keys of the scopes its conversion is counted for,
 --         why the message is held back ('test_number' | 'number_denied') or '', 'silent' or '',
 --         facts for the gate: spend (millionths of the currency), short tag of the number, region,
---         'trusted' or '', challenged ('1' when a challenge was passed, else ''), end of that challenge (ms; '' without)
+--         'trusted' or '', challenged ('1' when a challenge was passed, else ''), end of that challenge (ms; '' without),
+--         sealed context or '', which context or ''
 --
 -- Replies {'started' | 'sent_again', id, send, created, expires, next send (0: none left), sends left, checks left,
 --          now, channel, locale, explain}; times in ms; explain: `rule=mode ...`, the rules that spoke up
@@ -38,10 +40,10 @@
 --@include sending.lua
 --@include resending.lua
 
-local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge, suppression = unpack(KEYS)
+local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge, suppression, row_key = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed, gates, held, silent,
-  spend, number, region, trusted, challenged, challenge_expires = unpack(ARGV)
+  spend, number, region, trusted, challenged, challenge_expires, context, context_tag = unpack(ARGV)
 
 local function remember(reply)
   if fingerprint ~= '' then
@@ -54,12 +56,15 @@ if fingerprint ~= '' then
   local kept = redis.call('GET', idempotency)
   if kept then
     if string.sub(kept, 1, #fingerprint) ~= fingerprint then return { 'refused', 'idempotency_mismatch', -1 } end
-    return cjson.decode(string.sub(kept, #fingerprint + 1))
+    local reply = cjson.decode(string.sub(kept, #fingerprint + 1))
+    -- What the rules had to say has been said.
+    reply[#reply] = ''
+    return reply
   end
 end
 
 local now = now_ms()
-local pending_id, is_stopped = unpack(redis.call('MGET', pointer, stopped))
+local pending_id, is_stopped, in_a_row = unpack(redis.call('MGET', pointer, stopped, row_key))
 if is_stopped and held ~= 'test_number' then return stopped_refusal() end
 
 if redis.call('EXISTS', suppression) == 1 and held == '' then
@@ -68,22 +73,27 @@ if redis.call('EXISTS', suppression) == 1 and held == '' then
 end
 
 -- A code that could not be checked is not worth a message.
-local refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
+local refusal = disabled_refusal(in_a_row)
+if refusal and silent == '' then return refusal end
+if refusal and held == '' then held = refusal[2] end
+refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
 if refusal then return refusal end
 
 local pending_key = pending_id and prefix .. pending_id
 local pending = pending_id and pending_verification(pending_key, agenda, pending_id, now)
 if pending then
   refusal = resend_refusal(pending, now)
-  if refusal and refusal[2] ~= 'too_late_to_send' then return refusal end
-  -- Too little life is left in it for another message: the new verification takes its place.
-  pending.replaced = refusal ~= nil
+  if refusal and refusal[2] == 'resend_cooldown' then return refusal end
+  -- Too little life is left in it for another message, or it is for another payment: the new verification takes its
+  -- place.
+  pending.replaced = pending.context_tag ~= context_tag or (refusal and refusal[2] == 'too_late_to_send')
+  if refusal and not pending.replaced then return refusal end
 end
 
 refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
 local facts = gate_facts(spend, number, region, trusted, challenged)
-local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 10) }, facts, now)
+local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 11) }, facts, now)
 if passage.refusal then
   if silent == '' or not SPEAKS_OF_NUMBER[passage.refusal[2]] then return passage.refusal end
   held = passage.refusal[2]
@@ -100,7 +110,7 @@ if challenged == '1' then
   if not fresh then return { 'refused', 'challenge_used', -1 } end
 end
 
-window_add(sends_key, policy.send_limits, now)
+window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
 count_passage(passage, held ~= '')
 local explain = explain_passage(passage)
 if again then
@@ -114,8 +124,9 @@ local life_ms = policy.code_ttl_ms + policy.retention_ms
 redis.call('SET', pointer, new_id, 'PX', life_ms)
 redis.call('HSET', key, 'status', 'pending', 'purpose', purpose, 'channel', channel, 'locale', locale,
   'to_tag', to_tag, 'to_masked', to_masked, 'code_mac', code_mac, 'sealed', sealed,
-  'created', now, 'expires', expires, 'wrong', 0, 'gates', gates)
+  'created', now, 'expires', expires, 'wrong', 0, 'spend', spend, 'gates', gates)
 redis.call('PEXPIRE', key, life_ms)
+if context ~= '' then redis.call('HSET', key, 'context', context, 'context_tag', context_tag) end
 if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
 if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
 local next_send = add_send(key, agenda, new_id, 1, now)

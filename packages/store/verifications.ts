@@ -5,6 +5,7 @@
 import type { Redis } from 'ioredis'
 import type { PassedChallenge } from '#verification/challenge.ts'
 import { type Code, generateCode } from '#verification/code.ts'
+import { type Context, canonicalContext } from '#verification/context.ts'
 import { type Destination, maskDestination, type Region } from '#verification/destination.ts'
 import type { Locale } from '#verification/message.ts'
 import type { Policy } from '#verification/policy.ts'
@@ -14,6 +15,7 @@ import type { CodeOwner, Vault } from '#verification/vault.ts'
 import {
   type Application,
   type Channel,
+  DEFAULT_PURPOSE,
   newVerificationId,
   type Purpose,
   type Verdict,
@@ -21,7 +23,7 @@ import {
   type VerificationView,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
-import { luaRules } from './lua-policy.ts'
+import { luaGateRules, luaGuessRules } from './lua-policy.ts'
 import { type Asker, createPassage, type Place } from './passage.ts'
 import { createRecentStarts } from './recent-starts.ts'
 import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
@@ -34,6 +36,8 @@ export type StartRequest = Asker & {
   purpose: Purpose
   channel: Channel
   locale: Locale
+  /** The payment the code is for. A pending verification for another one, or for none, is replaced. */
+  context?: Context
   idempotencyKey?: string
   /** On the allow list: only its own limits and the budgets of money and of the whole apply. */
   trusted?: boolean
@@ -64,7 +68,26 @@ export type Started = {
   explain: string
 }
 
-export type Checked = { kind: 'checked'; id: VerificationId; verdict: Verdict; checksLeft: number }
+export type CheckRequest = {
+  application: Application
+  code: Code
+  /** As of the start; with another one, with none or with one too many, every code is wrong. */
+  context?: Context
+  /** Of whoever typed the code. Without one no limit of an address applies. */
+  clientIp?: string
+  idempotencyKey?: string
+  /** As of a start. */
+  silent?: boolean
+}
+
+/** `explain`: the rules about guessing that spoke up, as `rule=mode ...`. */
+export type Checked = {
+  kind: 'checked'
+  id: VerificationId
+  verdict: Verdict
+  checksLeft: number
+  explain: string
+}
 
 type Repeat = { key: string; fingerprint: string }
 
@@ -72,20 +95,23 @@ type Repeat = { key: string; fingerprint: string }
 type Owner = CodeOwner & {
   sendsKey: string
   wrongKey: string
+  inARowKey: string
   key: string
   agenda: string
   suppression: string
 }
 /** What of a verification never changes. */
-type Known = { tag: string; purpose: Purpose; place: Place; channel: Channel; locale: Locale }
+type Known = { tag: string; purpose: Purpose; place: Place }
 
 /** Under RESEND_CODE=same. */
 const NO_NEW_CODE = ['', '', ''] as const
-/** Code MAC, sealed copy, id; then what newCodeFor makes. */
-type Material = readonly [string, string, string, string, string, string]
-const NO_MATERIAL: Material = ['', '', '', '', '', '']
+/** Code MAC, sealed copy, id, sealed context; then what newCodeFor makes. */
+type Material = readonly [string, string, string, string, string, string, string]
+const NO_MATERIAL: Material = ['', '', '', '', '', '', '']
 /** About 12 MB; five minutes of 160 starts a second. */
 const OWNERS_REMEMBERED_MAX = 50_000
+/** The id of no verification: its key never exists. */
+const NOBODY = '' as VerificationId
 /** A start is asked again when a code must be made, or made for another verification; more often than this never. */
 const TRIES_MAX = 6
 
@@ -97,17 +123,17 @@ export function createVerifications(deps: {
   policy: Policy
   vault: Vault
   /** What a message in this language comes to; its price is counted before it is sent. */
-  countSegments: (locale: Locale) => number
+  countSegments: (locale: Locale, context?: Context) => number
 }) {
   const { redis, keys, policy, vault, countSegments } = deps
   const recent = createRecentStarts()
   const passage = createPassage(deps)
   const owners = createMemory<Known>(OWNERS_REMEMBERED_MAX)
-  const gate = luaRules('gate', policy.rules)
+  const gate = luaGateRules(policy)
   const scripts = {
     start: loadScript('start.lua', policy, gate),
     resend: loadScript('resend.lua', policy, gate),
-    check: loadScript('check.lua', policy),
+    check: loadScript('check.lua', policy, luaGuessRules(policy)),
     cancel: loadScript('cancel.lua', policy),
   }
 
@@ -125,6 +151,7 @@ export function createVerifications(deps: {
       key: keys.verification(application, id),
       sendsKey: keys.sends(application, destinationTag),
       wrongKey: keys.wrongChecks(application, destinationTag),
+      inARowKey: keys.wrongInARow(application, destinationTag),
       agenda: keys.agenda(application),
       suppression: keys.suppression(destinationTag),
     }
@@ -134,27 +161,11 @@ export function createVerifications(deps: {
   async function findKnown(application: Application, id: VerificationId): Promise<Known | undefined> {
     const known = owners.get(`${application} ${id}`)
     if (known) return known
-    const fields = await ask(() =>
-      redis.hmget(
-        keys.verification(application, id),
-        'to_tag',
-        'purpose',
-        'channel',
-        'locale',
-        'gates',
-        'to_masked',
-      ),
+    const [tag, purpose, gates, masked] = await ask(() =>
+      redis.hmget(keys.verification(application, id), 'to_tag', 'purpose', 'gates', 'to_masked'),
     )
-    const [tag, purpose, channel, locale, gates, masked] = fields
-    if (!tag || !purpose || !channel || !locale) return undefined
-    const place = passage.placeIn(gates ?? '', masked ?? '')
-    const read = {
-      tag,
-      purpose: purpose as Purpose,
-      channel: channel as Channel,
-      locale: locale as Locale,
-      place,
-    }
+    if (!tag || !purpose) return undefined
+    const read = { tag, purpose: purpose as Purpose, place: passage.placeIn(gates ?? '', masked ?? '') }
     owners.set(`${application} ${id}`, read)
     return read
   }
@@ -177,11 +188,13 @@ export function createVerifications(deps: {
 
   /** The number stands only in the sealed copy; one that is gone belongs to a verification that has ended. */
   async function newCodeById(owner: Owner) {
-    const sealed = await ask(() => redis.hget(owner.key, 'sealed'))
+    const [sealed, sealedContext] = await ask(() => redis.hmget(owner.key, 'sealed', 'context'))
     if (!sealed) return NO_NEW_CODE
     const letter = vault.open(sealed, owner)
-    if (!letter) throw new Error('A pending verification is sealed with a key that is not configured')
-    return newCodeFor(owner, letter.destination)
+    const context = sealedContext ? vault.openContext(sealedContext, owner) : undefined
+    if (!letter || (sealedContext && !context))
+      throw new Error('A pending verification is sealed with a key that is not configured')
+    return newCodeFor({ ...owner, context }, letter.destination)
   }
 
   function idempotencyName(application: Application, operation: string, key: string | undefined): string {
@@ -190,25 +203,28 @@ export function createVerifications(deps: {
 
   /** Everything a new verification is made of; the script takes it only when nothing speaks against a send. */
   async function makeMaterial(
-    { application, purpose, destination, testCode }: StartRequest,
+    { application, purpose, destination, testCode, context }: StartRequest,
     tag: string,
   ): Promise<Material> {
-    const owner = ownerOf(application, newVerificationId(), tag, purpose)
+    const owner = { ...ownerOf(application, newVerificationId(), tag, purpose), context }
     const code = testCode ?? generateCode()
     const pending = policy.resendCode === 'new' ? await findPointer(application, tag, purpose) : undefined
     return [
       vault.macCode(code, owner),
       vault.seal({ destination, code }, owner),
       owner.id,
-      ...(pending ? newCodeFor(pending, destination) : NO_NEW_CODE),
+      context ? vault.sealContext(context, owner) : '',
+      ...(pending ? newCodeFor({ ...pending, context }, destination) : NO_NEW_CODE),
     ]
   }
 
   function startRepeat(
-    { application, purpose, channel, locale, idempotencyKey }: StartRequest,
+    { application, purpose, channel, locale, context, idempotencyKey }: StartRequest,
     tag: string,
   ): Repeat {
-    const fingerprint = idempotencyKey ? vault.fingerprint(['start', tag, purpose, channel, locale]) : ''
+    const fingerprint = idempotencyKey
+      ? vault.fingerprint(['start', tag, purpose, channel, locale, ...spelled(context)])
+      : ''
     return { key: idempotencyName(application, 'start', idempotencyKey), fingerprint }
   }
 
@@ -218,8 +234,8 @@ export function createVerifications(deps: {
     tag: string,
     material: Material,
   ): Promise<Reply> {
-    const { application, purpose, channel, locale, challenge } = request
-    const [codeMac, sealed, newId, ...resend] = material
+    const { application, purpose, channel, locale, context, challenge } = request
+    const [codeMac, sealed, newId, sealedContext, ...resend] = material
     const repeat = startRepeat(request, tag)
     return scripts.start(
       redis,
@@ -233,6 +249,7 @@ export function createVerifications(deps: {
         keys.stopped(),
         keys.challenge(application, challenge?.nonce ?? 'none'),
         keys.suppression(tag),
+        keys.wrongInARow(application, tag),
         ...passage.scopeKeys(application, place, request.clientIp),
       ],
       [
@@ -250,19 +267,39 @@ export function createVerifications(deps: {
         passage.gatesOf(place),
         request.held ?? '',
         request.silent ? 'silent' : '',
-        ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(locale) }),
+        ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(locale, context) }),
         request.trusted ? 'trusted' : '',
         challenge ? '1' : '',
         challenge?.expiresAtMs ?? '',
+        sealedContext,
+        context ? vault.tagContext(context, { application, destinationTag: tag, purpose }) : '',
       ],
     )
   }
 
-  async function checkOwned(owner: Owner, code: Code, repeat: Repeat): Promise<Checked | Refused> {
+  async function checkOwned(owner: Owner, request: CheckRequest, repeat: Repeat): Promise<Checked | Refused> {
+    const { code, context } = request
+    const macs = vault.macCodeUnderAllKeys(code, { ...owner, context })
+    return askCheck(owner, request, repeat, macs)
+  }
+
+  async function askCheck(
+    owner: Owner,
+    request: Pick<CheckRequest, 'clientIp' | 'silent'>,
+    repeat: Repeat,
+    macs: readonly string[],
+  ): Promise<Checked | Refused> {
     const reply = await scripts.check(
       redis,
-      [owner.key, owner.wrongKey, owner.agenda, repeat.key],
-      [owner.id, repeat.fingerprint, ...vault.macCodeUnderAllKeys(code, owner)],
+      [
+        owner.key,
+        owner.wrongKey,
+        owner.agenda,
+        repeat.key,
+        owner.inARowKey,
+        ...passage.guessKeys(owner.application, request.clientIp),
+      ],
+      [owner.id, repeat.fingerprint, request.silent ? 'silent' : '', ...macs],
     )
     return decodeChecked(reply)
   }
@@ -279,19 +316,16 @@ export function createVerifications(deps: {
     }
   }
 
-  /** The first answer, for a verification that cannot be found any more. */
-  async function replay({ key, fingerprint }: Repeat): Promise<Checked | Refused> {
-    const kept = fingerprint === '' ? null : await ask(() => redis.get(key))
-    const [asked, verdict = '', checksLeft = '', id = ''] = kept?.split(' ') ?? []
-    if (asked === undefined) return refused('unknown_verification')
-    if (asked !== fingerprint) return refused('idempotency_mismatch')
-    return decodeChecked([verdict, Number(checksLeft), id])
+  /** No verification is found: there is none, or all that is left of it is the first answer to this key. */
+  async function checkUnfound(application: Application, repeat: Repeat): Promise<Checked | Refused> {
+    if (repeat.fingerprint === '') return refused('unknown_verification')
+    return askCheck(ownerOf(application, NOBODY, '', DEFAULT_PURPOSE), {}, repeat, [])
   }
 
   return {
     /**
-     * Refuses with: recipient_opted_out, resend_cooldown, sends_exhausted, send_limit, check_limit,
-     * idempotency_mismatch, any GateRefusal, challenge_required, challenge_used.
+     * Refuses with: any VerificationRefusal of a number or its limits, idempotency_mismatch, any GateRefusal,
+     * challenge_required, challenge_used.
      */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
@@ -309,8 +343,6 @@ export function createVerifications(deps: {
               tag,
               purpose: request.purpose,
               place,
-              channel: request.channel,
-              locale: request.locale,
             })
           return started
         }
@@ -337,7 +369,7 @@ export function createVerifications(deps: {
     ): Promise<Started | Refused> {
       const known = await findKnown(application, id)
       if (!known) return refused('unknown_verification')
-      const { tag, place, channel } = known
+      const { tag, place } = known
       const owner = ownerOf(application, id, tag, known.purpose)
       const [, mac, sealed] = policy.resendCode === 'new' ? await newCodeById(owner) : NO_NEW_CODE
       const reply = await scripts.resend(
@@ -349,46 +381,31 @@ export function createVerifications(deps: {
           owner.agenda,
           keys.stopped(),
           owner.suppression,
+          owner.inARowKey,
           ...passage.scopeKeys(application, place, asker.clientIp),
         ],
-        [
-          owner.id,
-          mac,
-          sealed,
-          ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(known.locale) }),
-        ],
+        [owner.id, mac, sealed, ...passage.numberFacts(place, tag)],
       )
       return decodeStarted(reply)
     },
 
-    /** Refuses with: unknown_verification, check_limit, idempotency_mismatch. */
-    async check(request: {
-      application: Application
-      id: VerificationId
-      code: Code
-      idempotencyKey?: string
-    }): Promise<Checked | Refused> {
-      const { application, id, code, idempotencyKey } = request
-      const repeat = repeatOf(application, idempotencyKey, [id, code])
+    /** Refuses with: unknown_verification, number_disabled, check_limit, guess_limit, idempotency_mismatch. */
+    async check(request: CheckRequest & { id: VerificationId }): Promise<Checked | Refused> {
+      const { application, id, code, context, idempotencyKey } = request
+      const repeat = repeatOf(application, idempotencyKey, [id, code, ...spelled(context)])
       const owner = await findOwner(application, id)
-      return owner ? checkOwned(owner, code, repeat) : replay(repeat)
+      return owner ? checkOwned(owner, request, repeat) : checkUnfound(application, repeat)
     },
 
     /** The newest verification of a number and purpose, checked as by id. */
-    async checkDestination(request: {
-      application: Application
-      destination: Destination
-      purpose: Purpose
-      code: Code
-      idempotencyKey?: string
-    }): Promise<Checked | Refused> {
-      const { application, destination, purpose, code, idempotencyKey } = request
+    async checkDestination(
+      request: CheckRequest & { destination: Destination; purpose: Purpose },
+    ): Promise<Checked | Refused> {
+      const { application, destination, purpose, code, context, idempotencyKey } = request
       const tag = vault.tagDestination(destination)
-      const repeat = repeatOf(application, idempotencyKey, [tag, purpose, code])
-      const known = idempotencyKey === undefined ? undefined : await replay(repeat)
-      if (known && !(known.kind === 'refused' && known.refusal === 'unknown_verification')) return known
+      const repeat = repeatOf(application, idempotencyKey, [tag, purpose, code, ...spelled(context)])
       const owner = await findPointer(application, tag, purpose)
-      return owner ? checkOwned(owner, code, repeat) : refused('unknown_verification')
+      return owner ? checkOwned(owner, request, repeat) : checkUnfound(application, repeat)
     },
 
     /** Refuses with: unknown_verification, verification_ended. */
@@ -405,6 +422,11 @@ export function createVerifications(deps: {
   }
 }
 
+/** The payment as a part of what a request is known by. */
+function spelled(context: Context | undefined): string[] {
+  return context ? [canonicalContext(context)] : []
+}
+
 function decodeRefusal(reply: Reply): Refused {
   const retryAfterMs = numberAt(reply, 2)
   const limit = reply.length > 3 ? textAt(reply, 3) : undefined
@@ -418,6 +440,7 @@ function decodeChecked(reply: Reply): Checked | Refused {
     id: textAt(reply, 2) as VerificationId,
     verdict: textAt(reply, 0) as Verdict,
     checksLeft: numberAt(reply, 1),
+    explain: textAt(reply, 3),
   }
 }
 

@@ -1,24 +1,39 @@
--- Sliding windows of a number: a list of times, newest first, and limits {{name, max, window_ms}, ...}. The max-th
--- newest time says exactly when there is room again, so no window can be doubled across an edge.
+-- Sliding windows of a number: a list of times (`time` or `time id`), newest first, and limits {{name, max, window_ms}, ...}. The max-th
+-- newest time says exactly when there is room again, so no window can be doubled across an edge. Beside them the count
+-- of wrong codes in a row, which no time resets.
 
 -- nil when every limit has room, else the refusal with the time until all of them have, and the limit that says no.
 local function window_refusal(key, limits, code, now)
   local retry_at, named = now, nil
   for _, limit in ipairs(limits) do
     local time = redis.call('LINDEX', key, limit.max - 1)
-    local free_at = time and tonumber(time) + limit.window_ms
+    local free_at = time and tonumber(string.match(time, '^%d+')) + limit.window_ms
     if free_at and free_at > retry_at then retry_at, named = free_at, limit.name end
   end
   return named and { 'refused', code, retry_at - now, named }
 end
 
-local function window_add(key, limits, now)
+-- `id`: the verification it was for, where that must be found again.
+local function window_add(key, limits, now, id)
   local max, window_ms = 0, 0
   for _, limit in ipairs(limits) do
     max = math.max(max, limit.max)
     window_ms = math.max(window_ms, limit.window_ms)
   end
-  redis.call('LPUSH', key, now)
+  redis.call('LPUSH', key, id and now .. ' ' .. id or now)
   redis.call('LTRIM', key, 0, max - 1)
   redis.call('PEXPIRE', key, window_ms)
+end
+
+-- nil, or the refusal of a number that was tried too often in a row: waiting changes nothing.
+local function disabled_refusal(in_a_row)
+  if tonumber(in_a_row or 0) < policy.wrong_in_a_row_max then return nil end
+  return { 'refused', 'number_disabled', -1, 'number_wrong_in_a_row' }
+end
+
+-- Counts one more; answers whether it disabled the number.
+local function add_in_a_row(key)
+  local count = redis.call('INCR', key)
+  redis.call('PEXPIRE', key, policy.wrong_in_a_row_ttl_ms)
+  return count == policy.wrong_in_a_row_max
 end

@@ -47,6 +47,17 @@ export function parseDestination(
   return { kind: 'destination', destination: number.number as string as Destination, region: number.country }
 }
 
+/**
+ * Reads a number we may hold something about: wherever it lies and whatever its line, because plans, lists of regions
+ * and test numbers change, and what is held must still be found.
+ */
+export function parseHeldDestination(text: string, code?: Region): Destination | undefined {
+  if (text.length > LONGEST_SPELLING || !spelling.test(text)) return undefined
+  const number = parsePhoneNumberFromString(text, { extract: false, ...country(code) })?.number
+  const spelled = number ?? text.replace(/[^+0-9]/g, '')
+  return /^\+[1-9][0-9]{6,14}$/.test(spelled) ? (spelled as string as Destination) : undefined
+}
+
 function country(code: Region | undefined) {
   return code === undefined ? {} : { defaultCountry: code }
 }

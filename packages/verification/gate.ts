@@ -29,6 +29,8 @@ export type Mode = (typeof MODES)[number]
  */
 export const SCOPES = ['ip', 'network', 'prefix', 'range', 'region', 'application', 'overall'] as const
 export type Scope = (typeof SCOPES)[number]
+/** What a guess is counted for: who types, never the number, whose own budget it has already. */
+export const GUESS_SCOPES = ['ip', 'network', 'application', 'overall'] as const satisfies readonly Scope[]
 
 /**
  * - `sends`: messages ordered; `spend`: what they cost, in millionths of the currency of PRICES
@@ -159,8 +161,8 @@ export const DEFAULT_RULES: readonly Rule[] = [
 ]
 
 /**
- * Rules about guessing, asked before a code is compared. They catch the attack the number's own budget cannot see: one
- * code tried against many numbers.
+ * Rules about guessing, asked before a code is compared; only wrong codes count. They catch the attack the number's own
+ * budget cannot see: one code tried against many numbers. Scopes are those of GUESS_SCOPES.
  */
 export const DEFAULT_GUESS_RULES: readonly Rule[] = [
   {
@@ -219,7 +221,7 @@ export function formatMoney(micros: number): string {
 export function parseRule(text: string, rule: Rule): Rule | 'off' | undefined {
   if (text === 'off') return 'off'
   const [limit = '', mode = rule.mode, ...rest] = text.split(':')
-  if (rest.length > 0 || !isMode(mode)) return undefined
+  if (rest.length > 0 || !isMode(mode) || !modesOf(rule).includes(mode)) return undefined
   if (rule.counts === 'conversion') {
     const [, percent, minimum] = /^([0-9]{1,2})%\/([0-9]{1,6})$/.exec(limit) ?? []
     if (percent === undefined || Number(percent) === 0 || Number(minimum) === 0) return undefined
@@ -231,6 +233,11 @@ export function parseRule(text: string, rule: Rule): Rule | 'off' | undefined {
 
 function parseCount(text: string): number | undefined {
   return /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined
+}
+
+/** A check carries no challenge, so a guess cannot be asked for one. */
+export function modesOf(rule: Rule): readonly Mode[] {
+  return rule.counts === 'wrong_checks' ? ['observe', 'block'] : MODES
 }
 
 function isMode(text: string): text is Mode {

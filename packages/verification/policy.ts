@@ -27,6 +27,13 @@ export type Policy = {
    * clears them (NIST SP 800-63B-4 §3.1.3.2; RFC 4226 §7.3).
    */
   wrongCheckLimits: readonly WindowLimit[]
+  /**
+   * Wrong codes in a row, without an approval between them, that disable a number for an application until it is bound
+   * again. NIST SP 800-63B-4 §3.2.2: at most 100.
+   */
+  wrongInARowMax: number
+  /** How long a row is remembered after its last wrong code. */
+  wrongInARowTtlMs: number
   /** What is asked before each send, in this order. */
   rules: readonly Rule[]
   /** What is asked before each code is compared. */
@@ -66,7 +73,7 @@ const minute = 60 * second
 const hour = 60 * minute
 
 /** No configuration goes past these. */
-export const HARD_LIMITS = { codeTtlMs: 10 * minute, checksMax: 10 } as const
+export const HARD_LIMITS = { codeTtlMs: 10 * minute, checksMax: 10, wrongInARowMax: 100 } as const
 
 export const CODE_DIGITS = 6
 
@@ -90,6 +97,8 @@ export const DEFAULT_POLICY: Policy = {
     { name: 'number_wrong_hour', max: 10, windowMs: hour },
     { name: 'number_wrong_day', max: 20, windowMs: 24 * hour },
   ],
+  wrongInARowMax: 100,
+  wrongInARowTtlMs: 365 * 24 * hour,
   rules: DEFAULT_RULES,
   guessRules: DEFAULT_GUESS_RULES,
   prices: DEFAULT_PRICES,

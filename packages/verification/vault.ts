@@ -13,6 +13,7 @@ import {
   randomFillSync,
 } from 'node:crypto'
 import type { Code } from './code.ts'
+import { type Context, canonicalContext } from './context.ts'
 import { type Destination, openedDestination } from './destination.ts'
 import { remember } from './remember.ts'
 import type { Application, Purpose, VerificationId } from './verification.ts'
@@ -27,6 +28,8 @@ export type CodeOwner = {
   id: VerificationId
   destinationTag: string
   purpose: Purpose
+  /** The payment the code is for, where it is for one. */
+  context?: Context | undefined
 }
 
 /** What a message is made of. */
@@ -55,6 +58,12 @@ export function createVault(options: { codeKeys: readonly MasterKey[]; destinati
     mac(tagKey, ['part', part]).subarray(0, PART_TAG_BYTES).toString('base64url'),
   )
 
+  function openAny(sealed: string, aad: Buffer): Buffer | undefined {
+    const dot = sealed.indexOf('.')
+    const key = keys.find((candidate) => candidate.id === sealed.slice(0, dot))
+    return key && openWith(key, sealed.slice(dot + 1), aad)
+  }
+
   return {
     /** The name a number is counted under; says nothing about it without the key. */
     tagDestination: remember(TAGS_REMEMBERED_MAX, (destination) =>
@@ -80,13 +89,29 @@ export function createVault(options: { codeKeys: readonly MasterKey[]; destinati
     },
     /** One sealed copy of what the worker needs; bound to its verification, so that it opens nowhere else. */
     seal({ destination, code }: Letter, owner: LetterOwner): string {
-      return sealWith(current, packDigits(destination, code), contextOf(owner))
+      return sealWith(current, packDigits(destination, code), boundTo('letter', owner))
     },
     /** `undefined` when it was sealed with a key that is not configured here, as it may be while keys rotate. */
     open(sealed: string, owner: LetterOwner): Letter | undefined {
-      const dot = sealed.indexOf('.')
-      const key = keys.find((candidate) => candidate.id === sealed.slice(0, dot))
-      return key && unpackDigits(openWith(key, sealed.slice(dot + 1), contextOf(owner)))
+      const letter = openAny(sealed, boundTo('letter', owner))
+      return letter && unpackDigits(letter)
+    },
+    /** The payment as it was spelled, for the message; bound as a letter is, and opens as no letter. */
+    sealContext({ amount, currency, payee }: Context, owner: LetterOwner): string {
+      return sealWith(current, Buffer.from([amount, currency, payee].join('\0')), boundTo('context', owner))
+    },
+    openContext(sealed: string, owner: LetterOwner): Context | undefined {
+      const [amount, currency, payee] =
+        openAny(sealed, boundTo('context', owner))?.toString().split('\0') ?? []
+      return payee === undefined ? undefined : ({ amount, currency, payee } as Context)
+    },
+    /** Tells two payments of one number and purpose apart, and says nothing else about them. */
+    tagContext(
+      context: Context,
+      { application, destinationTag, purpose }: Pick<CodeOwner, 'application' | 'destinationTag' | 'purpose'>,
+    ): string {
+      const parts = ['context', application, destinationTag, purpose, canonicalContext(context)]
+      return mac(tagKey, parts).subarray(0, PART_TAG_BYTES).toString('base64url')
     },
   }
 }
@@ -113,11 +138,12 @@ export function mac(key: KeyObject, parts: readonly string[]): Buffer {
 
 function macWith(key: Key, code: Code, owner: CodeOwner): string {
   const parts = ['code', owner.application, owner.id, owner.destinationTag, owner.purpose, code]
+  if (owner.context) parts.push(canonicalContext(owner.context))
   return `${key.id}.${mac(key.mac, parts).toString('base64url')}`
 }
 
-function contextOf({ application, id }: LetterOwner): Buffer {
-  return Buffer.from(`letter\0${application}\0${id}`)
+function boundTo(what: 'letter' | 'context', { application, id }: LetterOwner): Buffer {
+  return Buffer.from(`${what}\0${application}\0${id}`)
 }
 
 /**
@@ -134,19 +160,19 @@ function unpackDigits(packed: Buffer): Letter {
   return { destination: openedDestination(`+${destination}`), code: code as Code }
 }
 
-function sealWith(key: Key, text: Buffer, context: Buffer): string {
+function sealWith(key: Key, text: Buffer, aad: Buffer): string {
   const nonce = freshNonce()
-  const cipher = createCipheriv(CIPHER, key.seal, nonce).setAAD(context)
+  const cipher = createCipheriv(CIPHER, key.seal, nonce).setAAD(aad)
   const sealed = Buffer.concat([nonce, cipher.update(text), cipher.final(), cipher.getAuthTag()])
   return `${key.id}.${sealed.toString('base64url')}`
 }
 
-function openWith(key: Key, text: string, context: Buffer): Buffer {
+function openWith(key: Key, text: string, aad: Buffer): Buffer {
   const sealed = Buffer.from(text, 'base64url')
   const decipher = createDecipheriv(CIPHER, key.seal, sealed.subarray(0, NONCE_BYTES), {
     authTagLength: TAG_BYTES,
   })
-  decipher.setAAD(context).setAuthTag(sealed.subarray(-TAG_BYTES))
+  decipher.setAAD(aad).setAuthTag(sealed.subarray(-TAG_BYTES))
   return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
 }
 

@@ -13,6 +13,7 @@ const connection = useRedis()
 const TYPE = { 'Content-Type': 'application/json' }
 const HTML = { Accept: 'text/html' }
 const START = '/v1/verifications'
+const DESTINATIONS = '/v1/destinations'
 
 const away = () => failingApi(new StoreFault('away'))
 const broken = () => failingApi(new Error('broken'))
@@ -169,6 +170,38 @@ const rows: Row[] = [
       await post('/v1/checks', { to, code: wrong })
       return post('/v1/checks', { to, code: wrong })
     },
+  ],
+  [
+    'post /v1/checks',
+    403,
+    PROBLEM,
+    async () => {
+      const { post, to, wrong } = await started({ wrongInARowMax: 1 })
+      await post('/v1/checks', { to, code: wrong })
+      return post('/v1/checks', { to, code: wrong })
+    },
+  ],
+  [
+    'post /v1/destinations/rebind',
+    204,
+    '',
+    () => api().post(`${DESTINATIONS}/rebind`, { to: freshDestination() }),
+  ],
+  ['post /v1/destinations/rebind', 400, PROBLEM, () => api().post(`${DESTINATIONS}/rebind`, {})],
+  ['post /v1/destinations/rebind', 422, PROBLEM, () => api().post(`${DESTINATIONS}/rebind`, { to: 'x' })],
+  [
+    'post /v1/destinations/erase',
+    204,
+    '',
+    () => api().post(`${DESTINATIONS}/erase`, { to: freshDestination() }),
+  ],
+  ['post /v1/destinations/erase', 400, PROBLEM, () => api().post(`${DESTINATIONS}/erase`, {})],
+  ['post /v1/destinations/erase', 422, PROBLEM, () => api().post(`${DESTINATIONS}/erase`, { to: 'x' })],
+  [
+    'post /v1/destinations/erase',
+    503,
+    PROBLEM,
+    () => away().request(`${DESTINATIONS}/erase`, json({ to: freshDestination() })),
   ],
   ['get /', 200, 'text/html', () => api().get('/')],
   ['get /style.css', 200, 'text/css', () => api().get('/style.css')],

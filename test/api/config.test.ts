@@ -122,6 +122,8 @@ describe('a mistake is said by its name and never by its value:', () => {
     ],
     ['CODE_TTL_SECONDS', ['119', '601', '0', '1e2', 'marker']],
     ['CHECKS_MAX', ['0', '11', 'marker']],
+    ['LIMIT_IP_WRONG_HOUR', ['20:challenge', '0', '20:', '20:block:block', 'marker']],
+    ['WRONG_IN_A_ROW_MAX', ['19', '101', 'marker']],
     ['RESEND_CODE', ['Same', 'marker']],
     ['UNKNOWN', ['retry', 'marker']],
     ['PUBLIC_FORM', ['true', '1', 'ON', 'marker']],

@@ -35,7 +35,13 @@ afterEach(async () => {
 describe('the right code', () => {
   it('is approved once, then already used', async () => {
     const { store, id, code } = await pending()
-    expect(await store.check(id, code)).toEqual({ kind: 'checked', id, verdict: 'approved', checksLeft: 0 })
+    expect(await store.check(id, code)).toEqual({
+      kind: 'checked',
+      id,
+      verdict: 'approved',
+      checksLeft: 0,
+      explain: '',
+    })
     expect(await store.check(id, code)).toMatchObject({ verdict: 'already_used' })
   })
 
@@ -99,7 +105,12 @@ describe('a wrong code', () => {
   it('counts down and exhausts the verification with the fifth', async () => {
     const { store, id, code, wrong } = await pending()
     for (const checksLeft of [4, 3, 2, 1, 0]) {
-      expect(await store.check(id, wrong)).toEqual({ kind: 'checked', id, verdict: 'wrong', checksLeft })
+      expect(await store.check(id, wrong)).toMatchObject({
+        kind: 'checked',
+        id,
+        verdict: 'wrong',
+        checksLeft,
+      })
     }
     expect(await store.check(id, code)).toMatchObject({ verdict: 'exhausted', checksLeft: 0 })
     expect(await store.hash(id)).toMatchObject({ status: 'exhausted' })
@@ -237,6 +248,44 @@ describe('an Idempotency-Key on a check', () => {
     const other = storeOn(connection.redis, {}, { prefix: store.prefix, vault: store.vault })
     expect(await other.check(id, code, 'late')).toEqual(first)
     expect(await other.check(id, wrongFor(code), 'late')).toMatchObject({ refusal: 'idempotency_mismatch' })
+  })
+
+  it.each(['right', 'wrong'])(
+    'gives a hundred at once one verdict of the %s code, counted once',
+    async (which) => {
+      const { store, id, code, wrong } = await pending()
+      const typed = which === 'right' ? code : wrong
+      const results = await Promise.all(Array.from({ length: 100 }, () => store.check(id, typed, 'at once')))
+      const verdict =
+        which === 'right' ? { verdict: 'approved', checksLeft: 0 } : { verdict: 'wrong', checksLeft: 4 }
+      for (const result of results) expect(result).toEqual({ kind: 'checked', id, explain: '', ...verdict })
+      expect((await store.hash(id)).wrong).toBe(which === 'right' ? '0' : '1')
+    },
+  )
+
+  it('that a hundred send with two codes at once belongs to the first, and refuses the other', async () => {
+    const { store, id, code, wrong } = await pending()
+    const results = await Promise.all(
+      Array.from({ length: 100 }, (_, index) => store.check(id, index % 2 === 0 ? wrong : code, 'at once')),
+    )
+    const said = (index: number) => {
+      const result = results[index]
+      return result?.kind === 'checked' ? result.verdict : result?.refusal
+    }
+    const first = said(0) === 'wrong' ? 0 : 1
+    for (let index = 0; index < 100; index++) {
+      const expected = first === 0 ? 'wrong' : 'approved'
+      expect(said(index)).toBe(index % 2 === first ? expected : 'idempotency_mismatch')
+    }
+  })
+
+  it('is remembered for a day', async () => {
+    const { store, id, wrong } = await pending()
+    await store.check(id, wrong, 'k')
+    const [key = ''] = await connection.redis.keys(`{${store.prefix}}:${APPLICATION}:i:*`)
+    const ttl = await connection.redis.pttl(key)
+    expect(ttl).toBeGreaterThan(86_400_000 - 5_000)
+    expect(ttl).toBeLessThanOrEqual(86_400_000)
   })
 
   it('with another code is refused and counts nothing', async () => {

@@ -180,6 +180,26 @@ describe('a start', () => {
 })
 
 describe('an Idempotency-Key on a start', () => {
+  it('gives a hundred at once one verification with one send', async () => {
+    const store = newStore()
+    const destination = freshDestination()
+    const started = await Promise.all(
+      Array.from({ length: 100 }, () => store.start(destination, { idempotencyKey: 'at once' })),
+    )
+    expect(new Set(started.map(({ id }) => id)).size).toBe(1)
+    expect(await store.hash(started[0]?.id ?? ('' as never))).toMatchObject({ sends: '1' })
+  })
+
+  it('says an alarm once, not with every repetition', async () => {
+    const rule = { name: 'overall', scope: 'overall', counts: 'sends', windowMs: 60_000 } as const
+    const store = newStore({ rules: [{ ...rule, max: 1, mode: 'observe' }] })
+    const destination = freshDestination()
+    expect(await store.start(destination, { idempotencyKey: 'k' })).toMatchObject({
+      explain: 'overall=alarm',
+    })
+    expect(await store.start(destination, { idempotencyKey: 'k' })).toMatchObject({ explain: '' })
+  })
+
   it('answers the first result again and sends nothing', async () => {
     const store = newStore()
     const request = store.requestFor(freshDestination(), { idempotencyKey: 'order-7' })

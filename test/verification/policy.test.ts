@@ -25,11 +25,22 @@ it('a number takes 10 wrong codes an hour and 20 a day', () => {
   ])
 })
 
+it('a hundred wrong codes in a row disable a number, and never more (NIST SP 800-63B-4 §3.2.2)', () => {
+  expect(HARD_LIMITS.wrongInARowMax).toBe(100)
+  expect(policy.wrongInARowMax).toBe(100)
+  expect(policy.wrongInARowTtlMs).toBe(365 * 24 * HOUR)
+})
+
 it('a number gets 5 sends in ten minutes and 10 a day', () => {
   expect(policy.sendLimits).toEqual([
     { name: 'number_10_minutes', max: 5, windowMs: 10 * MINUTE },
     { name: 'number_day', max: 10, windowMs: 24 * HOUR },
   ])
+})
+
+it('the sends of a number name every verification of it that can still be read, so that it can be erased', () => {
+  const most = policy.sendLimits.toSorted((one, other) => other.max - one.max)[0]
+  expect(most?.windowMs).toBeGreaterThan(HARD_LIMITS.codeTtlMs + policy.retentionMs)
 })
 
 it('resends wait 30, 60 and 120 seconds', () => {

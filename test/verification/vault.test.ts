@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { codeOf, destinationOf } from '#test/fixtures/store.ts'
+import { type Context, parseContext } from '#verification/context.ts'
 import { openedDestination } from '#verification/destination.ts'
 import { type CodeOwner, createVault, type MasterKey } from '#verification/vault.ts'
 import {
@@ -23,6 +24,12 @@ const owner: CodeOwner = {
   id: newVerificationId(),
   destinationTag: vault.tagDestination(letter.destination),
   purpose: DEFAULT_PURPOSE,
+}
+
+function payment(amount = '1249.90'): Context {
+  const context = parseContext({ amount, currency: 'EUR', payee: 'Corner Shop' })
+  if (!context) throw new Error('No payment')
+  return context
 }
 
 describe('a sealed letter', () => {
@@ -80,6 +87,35 @@ describe('a sealed letter', () => {
   })
 })
 
+describe('a sealed payment', () => {
+  it('opens for its own verification, as it was spelled', () => {
+    expect(vault.openContext(vault.sealContext(payment(), owner), owner)).toEqual(payment())
+  })
+
+  it('does not open for another verification, nor as a letter, nor a letter as a payment', () => {
+    const sealed = vault.sealContext(payment(), owner)
+    expect(() => vault.openContext(sealed, { ...owner, id: newVerificationId() })).toThrow()
+    expect(() => vault.open(sealed, owner)).toThrow()
+    expect(() => vault.openContext(vault.seal(letter, owner), owner)).toThrow()
+  })
+
+  it('of a key that is not here is undefined', () => {
+    expect(vaultWith(newKey).openContext(vault.sealContext(payment(), owner), owner)).toBeUndefined()
+  })
+
+  it('has a tag of its own for each number, purpose and application, and one for both spellings', () => {
+    const tags = [
+      vault.tagContext(payment(), owner),
+      vault.tagContext(payment('1249.91'), owner),
+      vault.tagContext(payment(), { ...owner, purpose: 'login' as Purpose }),
+      vault.tagContext(payment(), { ...owner, application: 'bank' as Application }),
+      vault.tagContext(payment(), { ...owner, destinationTag: 'other' }),
+    ]
+    expect(new Set(tags).size).toBe(tags.length)
+    expect(vault.tagContext(payment('1249.9'), owner)).toBe(tags[0])
+  })
+})
+
 describe('keys that rotate', () => {
   const rotated = vaultWith(newKey, oldKey)
 
@@ -125,6 +161,7 @@ describe('a MAC of a code', () => {
     ['verification', { ...owner, id: newVerificationId() }],
     ['number', { ...owner, destinationTag: vault.tagDestination(destinationOf('+12025550144')) }],
     ['purpose', { ...owner, purpose: 'login' as Purpose }],
+    ['payment', { ...owner, context: payment() }],
   ])('differs by %s', (_, other) => {
     expect(vault.macCode(letter.code, other)).not.toBe(mac)
   })

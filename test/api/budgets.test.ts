@@ -1,0 +1,125 @@
+/** The budgets of a number as a caller meets them: which one says no, until when, and what they leave to its owner. */
+import { describe, expect, it } from 'vitest'
+import { useRedis } from '#test/fixtures/redis.ts'
+import { freshDestination } from '#test/fixtures/store.ts'
+import { type Api, apiOn, expectProblem, FORM_APPLICATION, jsonOf } from './api.ts'
+
+const connection = useRedis()
+const START = '/v1/verifications'
+const HOUR_S = 3_600
+
+async function startedOn(api: Api, to: string) {
+  const { id } = await jsonOf(await api.post(START, { to }), 202)
+  const code = await api.codeOf(String(id))
+  const check = async (typed: string) => {
+    const { result, checks_left } = await jsonOf(
+      await api.post(`${START}/${id}/checks`, { code: typed }),
+      200,
+    )
+    return `${result} ${checks_left}`
+  }
+  return { id: String(id), code, wrong: code === '000000' ? '000001' : '000000', check }
+}
+
+/** Five wrong codes: what a stranger who guesses does to a verification. */
+async function exhaust(api: Api, to: string) {
+  const begun = await startedOn(api, to)
+  for (let tries = 1; tries < 5; tries++) await begun.check(begun.wrong)
+  expect(await begun.check(begun.wrong)).toBe('wrong 0')
+  return begun
+}
+
+describe('a verification that its five wrong codes have ended', () => {
+  it('is followed by a new one at once, whose code is approved', async () => {
+    const api = apiOn(connection.redis)
+    const to = freshDestination()
+    const burnt = await exhaust(api, to)
+    const next = await startedOn(api, to)
+    expect(next.id).not.toBe(burnt.id)
+    expect(await burnt.check(burnt.code)).toBe('exhausted 0')
+    expect(await next.check(next.code)).toBe('approved 0')
+  })
+
+  it('by number: the second one’s five end the hour for the number, and the answer says which limit and until when', async () => {
+    const api = apiOn(connection.redis)
+    const to = freshDestination()
+    await exhaust(api, to)
+    await exhaust(api, to)
+    const refusals = [await api.post(START, { to }), await api.post('/v1/checks', { to, code: '000000' })]
+    const [start, check] = refusals
+    if (!start || !check) throw new Error('Two were asked')
+    const problem = await expectProblem(start, 429, 'check_limit')
+    expect(problem).toMatchObject({ limit: 'number_wrong_hour' })
+    expect(Number(problem.retry_after)).toBeGreaterThan(HOUR_S - 30)
+    expect(Number(problem.retry_after)).toBeLessThanOrEqual(HOUR_S)
+    expect(start.headers.get('Retry-After')).toBe(String(problem.retry_after))
+    expect(await jsonOf(check, 200)).toMatchObject({ result: 'exhausted' })
+    expect(api.lines.find(({ refusal }) => refusal === 'check_limit')).toMatchObject({
+      limit: 'number_wrong_hour',
+    })
+  })
+})
+
+it('a verification that was canceled is followed by a new one at once', async () => {
+  const api = apiOn(connection.redis)
+  const to = freshDestination()
+  const first = await startedOn(api, to)
+  await api.send('DELETE', `${START}/${first.id}`)
+  const next = await startedOn(api, to)
+  expect(await first.check(first.code)).toBe('canceled 0')
+  expect(await next.check(next.code)).toBe('approved 0')
+})
+
+it('starting over and over runs into the sends of the number, and the answer says which limit and until when', async () => {
+  const api = apiOn(connection.redis)
+  const to = freshDestination()
+  for (let time = 1; time <= 5; time++) {
+    const { id } = await startedOn(api, to)
+    await api.send('DELETE', `${START}/${id}`)
+  }
+  const problem = await expectProblem(await api.post(START, { to }), 429, 'send_limit')
+  expect(problem).toMatchObject({ limit: 'number_10_minutes' })
+  expect(Number(problem.retry_after)).toBeGreaterThan(590)
+  expect(Number(problem.retry_after)).toBeLessThanOrEqual(600)
+})
+
+it('of two limits that are reached the longer wait is told, by its name', async () => {
+  const wrongCheckLimits = [
+    { name: 'short', max: 1, windowMs: 10_000 },
+    { name: 'long', max: 1, windowMs: 100_000 },
+  ]
+  const api = apiOn(connection.redis, { policy: { wrongCheckLimits } })
+  const begun = await api.start()
+  await api.post(begun.checks, { code: begun.wrong })
+  const problem = await expectProblem(await api.post(begun.checks, { code: begun.code }), 429, 'check_limit')
+  expect(problem).toMatchObject({ limit: 'long', retry_after: 100 })
+})
+
+describe('the page', () => {
+  it.each([
+    ['send_limit', 'This number was sent too many codes. Try again in 10 minutes.'],
+    ['check_limit', 'Too many wrong codes were tried for this number. Try again in 60 minutes.'],
+  ])('says of %s how long to wait, and the log which limit it was', async (refusal, sentence) => {
+    const policy = {
+      resendWaitsMs: [0],
+      sendLimits: [{ name: 'sends', max: 1, windowMs: 600_000 }],
+      wrongCheckLimits: [{ name: 'guesses', max: 1, windowMs: HOUR_S * 1_000 }],
+    }
+    const api = apiOn(connection.redis, { policy })
+    const number = freshDestination()
+    await api.postForm('/request-auth', { number })
+    const typed = { number, auth_code: '000000' }
+    const code = await api.codeOf(api.enqueued[0]?.verification ?? '', FORM_APPLICATION)
+    if (refusal === 'check_limit')
+      await api.postForm('/validate-auth', { number, auth_code: code === '000000' ? '000001' : '000000' })
+    const [path, fields] =
+      refusal === 'check_limit' ? ['/validate-auth', typed] : ['/request-auth', { number }]
+    const page = await api.postForm(path, fields, { Accept: 'text/html' })
+    expect(page.status).toBe(429)
+    expect(await page.text()).toContain(sentence)
+    expect(api.lines.at(-1)).toMatchObject({
+      refusal,
+      limit: refusal === 'check_limit' ? 'guesses' : 'sends',
+    })
+  })
+})
