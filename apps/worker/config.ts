@@ -1,6 +1,7 @@
 /** The worker's configuration: the environment read once, or the list of everything wrong with it. */
 import { anyText, createReader, type Environment, integer, type Kind, url } from '#runtime/env.ts'
 import { readSettings, requireInProduction, type Settings, senderNumber } from '#runtime/settings.ts'
+import { readWebhook, type WebhookConfig } from './webhook-settings.ts'
 
 export type SignalWire = {
   project: string
@@ -17,6 +18,8 @@ export type WorkerConfig = Settings & {
   /** The number messages come from. */
   sender: string
   signalwire: SignalWire
+  /** Where events are told; nowhere when absent. */
+  webhook: WebhookConfig | undefined
   production: boolean
 }
 
@@ -43,6 +46,7 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
     concurrency: reader.value('WORKER_CONCURRENCY', integer(1, 1_000), 50),
     sender: reader.value('SIGNALWIRE_NUMBER', senderNumber, SANDBOX_SENDER),
     signalwire: readSignalWire(reader),
+    webhook: readWebhook(reader),
   }
   return { config, problems: reader.problems }
 }

@@ -3,10 +3,9 @@
  * run a job twice, late or never: it only wakes somebody up.
  */
 import { type ConnectionOptions, DelayedError, type Job, Worker } from 'bullmq'
-import type { Redis } from 'ioredis'
 import { parseJob, QUEUE_NAME, queuePrefix } from '#queue/delivery-queue.ts'
 import type { Log } from '#runtime/log.ts'
-import { faultName } from '#runtime/redis.ts'
+import { type connectForQueue, faultName } from '#runtime/redis.ts'
 import type { Deliver } from './deliver.ts'
 
 /** A dead worker's job runs again within lock + stall check, 20 s; any provider's deadline is well below the lock. */
@@ -49,7 +48,7 @@ export function createProcessor(deps: { deliver: Deliver; log: Log; signal: Abor
 }
 
 export function startQueueWorker(deps: {
-  connection: Redis
+  connection: ReturnType<typeof connectForQueue>
   prefix: string
   concurrency: number
   processor: Processor

@@ -15,6 +15,10 @@
  * | `{P}:@stopped` | string: why sending is stopped | a year | `npm run sending` |
  * | `{P}:@c:NONCE` | string: a challenge that was used | the challenge's | start |
  * | `{P}:@clock` | string: the time, in a replay of recorded traffic only | an hour | `npm run policy` |
+ * | `{P}:@outbox` | stream: events not yet moved to their queue | a day, renewed | what changes a verification or a send |
+ * | `{P}:@outbox-lease` | string: who moves them | 5 s, renewed | the worker |
+ * | `{P}:@told:RULE:STATE:NAME` | string: a shared limit that was told of | ten minutes | start, resend |
+ * | `{P}:@gone:RECEIVER` | string: a receiver of webhooks that wants no more | a year | the worker |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
  *
@@ -56,6 +60,11 @@ export function createKeys(prefix: string) {
     clock: () => `${all}clock`,
     /** Every key there is under this prefix. */
     every: () => `{${prefix}}:*`,
+    outbox: () => `${all}outbox`,
+    outboxLease: () => `${all}outbox-lease`,
+    /** Scripts put the limit, its state and whose it is behind this. */
+    told: () => `${all}told`,
+    gone: (receiver: string) => `${all}gone:${receiver}`,
     applications: () => `${all}applications`,
     message: (messageId: string) => `${all}m:${messageId}`,
   }

@@ -7,6 +7,8 @@
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move), attempts, submitted (messages that may
 --   have left), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason
 
+--@include events.lua
+
 -- States of a send whose message never left.
 local UNSENT = {
   queued = true, rejected = true, expired = true, canceled = true, superseded = true, suppressed = true,
@@ -29,6 +31,7 @@ local function move_send(key, send, state, now, ...)
     fields[#fields + 1] = pairs_of[i + 1]
   end
   redis.call('HSET', key, unpack(fields))
+  tell_send(key, send, state, now)
 end
 
 -- Puts a verification on the agenda, which lives as long as anything on it can matter.
@@ -80,6 +83,7 @@ local function end_verification(key, agenda, id, status, send_state, now)
   redis.call('HDEL', key, 'sealed')
   if close_sends(key, sends, send_state, status, now) then count_conversion(key, status == 'approved', now) end
   rest_on_agenda(key, agenda, id, sends, now)
+  tell_verification(key, status, now, send_state)
 end
 
 -- Ends a pending verification whose time is over, whoever notices first. Answers the status that holds now.

@@ -1,6 +1,8 @@
 /** The policy as the scripts see it: one Lua table in front of each, times in milliseconds. */
+import { EVENT_LIFE_MS } from '#verification/event.ts'
 import { ALARM_SHARE, type Rule, refusalOfRule, SCOPES, type Scope } from '#verification/gate.ts'
 import type { Policy, WindowLimit } from '#verification/policy.ts'
+import type { Keys } from './keys.ts'
 
 type Value = string | number | boolean | undefined | readonly Value[] | { readonly [name: string]: Value }
 
@@ -11,6 +13,10 @@ type Value = string | number | boolean | undefined | readonly Value[] | { readon
 const SHARED_SCOPES: readonly Scope[] = ['region', 'application', 'overall']
 /** The oldest bucket of a meter counts until it is wholly outside the window, and a key is renewed once a bucket. */
 const METER_LIFE = 14 / 12
+/** About 30 MB of events that nobody came for; beyond it the oldest go. */
+export const OUTBOX_MAX = 100_000
+/** A limit that is told of is not told of again for so long. */
+const LIMIT_QUIET_MS = 600_000
 
 export function luaPolicy(policy: Policy): string {
   return `local policy = ${literal({
@@ -35,6 +41,19 @@ export function luaPolicy(policy: Policy): string {
   })}\n`
 }
 
+/** Where the scripts leave events, and which; nothing, and then they leave none, where none is wanted. */
+export function luaEvents({ events }: Policy, keys: Keys): string {
+  if (events.length === 0) return ''
+  return `policy.events = ${literal({
+    outbox: keys.outbox(),
+    outbox_max: OUTBOX_MAX,
+    life_ms: EVENT_LIFE_MS,
+    told: keys.told(),
+    limit_quiet_ms: LIMIT_QUIET_MS,
+    wanted: Object.fromEntries(events.map((type) => [type, true])),
+  })}\n`
+}
+
 /** The rules a script asks, by scope in the order of SCOPES, as gate.lua reads them. */
 export function luaRules(name: string, rules: readonly Rule[]): string {
   return `policy.${name} = ${literal(SCOPES.map((scope) => luaScope(scope, rules)))}\n`
@@ -50,6 +69,7 @@ function luaScope(scope: Scope, rules: readonly Rule[]): Value {
   const asked = own.map((rule) => luaRule(rule, placeOf(fields, fieldsOf(rule))))
   return {
     fields,
+    name: scope,
     rules: asked,
     ttl_ms: lifeOf(own, 0),
     personal: !SHARED_SCOPES.includes(scope),
@@ -93,5 +113,5 @@ function literal(value: Value): string {
   if (typeof value !== 'object') return JSON.stringify(value)
   if (Array.isArray(value)) return `{${value.map(literal).join(',')}}`
   const entries = Object.entries(value).filter(([, part]) => part !== undefined)
-  return `{${entries.map(([name, part]) => `${name}=${literal(part as Value)}`).join(',')}}`
+  return `{${entries.map(([name, part]) => `[${JSON.stringify(name)}]=${literal(part as Value)}`).join(',')}}`
 }

@@ -111,6 +111,7 @@ redis.call('PEXPIRE', key, life_ms)
 if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
 if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
 local next_send = add_send(key, agenda, new_id, 1, now)
+tell_verification(key, 'started', now)
 if held ~= '' then
   redis.call('HSET', key, 'held', held)
   hold_send(key, agenda, new_id, 1, expires, held, now)

@@ -20,7 +20,7 @@ import {
   type VerificationView,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
-import { luaRules } from './lua-policy.ts'
+import { luaEvents, luaRules } from './lua-policy.ts'
 import { type Asker, createPassage, type Place } from './passage.ts'
 import { createRecentStarts } from './recent-starts.ts'
 import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
@@ -94,12 +94,13 @@ export function createVerifications(deps: {
   const recent = createRecentStarts()
   const passage = createPassage(deps)
   const owners = createMemory<Known>(OWNERS_REMEMBERED_MAX)
-  const gate = luaRules('gate', policy.rules)
+  const events = luaEvents(policy, keys)
+  const gate = luaRules('gate', policy.rules) + events
   const scripts = {
     start: loadScript('start.lua', policy, gate),
     resend: loadScript('resend.lua', policy, gate),
-    check: loadScript('check.lua', policy),
-    cancel: loadScript('cancel.lua', policy),
+    check: loadScript('check.lua', policy, events),
+    cancel: loadScript('cancel.lua', policy, events),
   }
 
   function ownerOf(

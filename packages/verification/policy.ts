@@ -3,6 +3,7 @@
  * its scripts; nothing else may hold a limit of its own.
  */
 
+import type { EventType } from './event.ts'
 import { DEFAULT_GUESS_RULES, DEFAULT_RULES, type Rule } from './gate.ts'
 import { DEFAULT_PRICES, type Prices } from './price.ts'
 
@@ -51,6 +52,8 @@ export type Policy = {
   sweepAfterMs: number
   /** How long an Idempotency-Key is remembered. */
   idempotencyTtlMs: number
+  /** Which events are left in the outbox; with none of them nothing is written. */
+  events: readonly EventType[]
   /** Only where recorded traffic is replayed: the key that holds the time, in milliseconds, instead of Redis's clock. */
   clockKey?: string
 }
@@ -90,4 +93,5 @@ export const DEFAULT_POLICY: Policy = {
   leaseMs: 13 * second,
   sweepAfterMs: 5 * second,
   idempotencyTtlMs: 24 * hour,
+  events: [],
 }
