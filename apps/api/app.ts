@@ -22,6 +22,7 @@ import { healthRoutes, type Readiness } from './health.ts'
 import { OPENAPI } from './openapi.ts'
 import { problem } from './problem.ts'
 import { createStart } from './starting.ts'
+import type { Streams } from './streams.ts'
 import { verificationRoutes } from './verifications.ts'
 
 export type AppConfig = Pick<
@@ -39,6 +40,7 @@ export type AppConfig = Pick<
 export type AppDeps = {
   config: AppConfig
   verifications: Verifications
+  streams: Streams
   enqueue: (send: SendReference) => void
   readiness: Readiness
   log: Log

@@ -6,6 +6,7 @@ import { readSettings, requireInProduction, type Settings } from '#runtime/setti
 import type { Region } from '#verification/destination.ts'
 import type { Lists } from '#verification/lists.ts'
 import { type Application, parseApplication } from '#verification/verification.ts'
+import type { StreamLimits } from './streams.ts'
 
 export type ApiKey = { application: Application; key: string }
 
@@ -25,6 +26,7 @@ export type ApiConfig = Settings & {
   /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[]
   lists: Lists
+  streamLimits: StreamLimits
 }
 
 const KEY_SHORTEST = 32
@@ -64,6 +66,10 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     pythonRoutes: reader.value('GUIDE_PYTHON_ROUTES', toggle, false),
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
     lists: readLists(reader),
+    streamLimits: {
+      max: reader.value('STREAMS_MAX', integer(1, 10_000), 500),
+      applicationMax: reader.value('STREAMS_APPLICATION_MAX', integer(1, 10_000), 200),
+    },
     ...readRegions(reader),
   }
   if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {

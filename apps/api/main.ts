@@ -15,6 +15,7 @@ import type { SendReference } from '#verification/verification.ts'
 import { createApp } from './app.ts'
 import { DEFAULT_APPLICATION } from './caller.ts'
 import { FORM_APPLICATION, readConfig } from './config.ts'
+import { createStreams } from './streams.ts'
 
 /** Slow senders of headers and bodies are cut off; what a request needs takes a fraction of it. */
 const HEADERS_TIMEOUT_MS = 5_000
@@ -59,12 +60,15 @@ async function seeApplications(): Promise<void> {
 redis.on('ready', seeApplications)
 const seeing = setInterval(seeApplications, SEEN_EVERY_MS)
 
+const verifications = createVerifications({
+  ...parts,
+  countSegments: countSegments({ ...config.message, ttlMs: config.policy.codeTtlMs }),
+})
+const streams = createStreams({ readMany: verifications.readMany, limits: config.streamLimits, log })
 const app = createApp({
   config,
-  verifications: createVerifications({
-    ...parts,
-    countSegments: countSegments({ ...config.message, ttlMs: config.policy.codeTtlMs }),
-  }),
+  verifications,
+  streams,
   enqueue,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
   log,
@@ -92,6 +96,7 @@ onShutdown({
   async stop() {
     stopping = true
     clearInterval(seeing)
+    streams.stop()
     const finished = await within(config.shutdownDeadlineMs, server.close())
     await within(1_000, queue.close())
     redis.disconnect()

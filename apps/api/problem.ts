@@ -16,6 +16,7 @@ type RequestProblem =
   | 'unauthorized'
   | 'not_found'
   | 'method_not_allowed'
+  | 'stream_limit'
   | 'service_unavailable'
   | 'internal_fault'
 
@@ -58,6 +59,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   number_denied: [403, 'Codes are not sent to this number.'],
   challenge_required: [403, 'Solve a challenge first, and send its solution along.'],
   challenge_used: [403, 'This challenge was used before. Solve another.'],
+  stream_limit: [429, 'Too many verifications are being followed. Read this one, or try again shortly.'],
   sending_stopped: [503, 'Sending is stopped. Codes already sent can be checked.'],
   service_unavailable: [503, 'The service cannot answer right now. Try again shortly.'],
   internal_fault: [500, 'Something went wrong on our side.'],

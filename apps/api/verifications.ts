@@ -20,6 +20,8 @@ import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { refusal } from './problem.ts'
 import { noteExplain, type Start } from './starting.ts'
+import { answerStream } from './stream-answer.ts'
+import type { Streams } from './streams.ts'
 
 const startFields = v.strictObject({
   to: toField,
@@ -42,9 +44,16 @@ export type VerificationRoutes = {
   /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
   enqueue: (send: SendReference) => void
   readDestination: ReadDestination
+  streams: Streams
 }
 
-export function verificationRoutes({ verifications, start, enqueue, readDestination }: VerificationRoutes) {
+export function verificationRoutes({
+  verifications,
+  start,
+  enqueue,
+  readDestination,
+  streams,
+}: VerificationRoutes) {
   const app = new Hono<ApiEnv>()
 
   app.post('/', async (c) => {
@@ -81,6 +90,15 @@ export function verificationRoutes({ verifications, start, enqueue, readDestinat
     if (!view) return refusal(c, refused('unknown_verification'))
     c.set('verification', view.id)
     return answerJson(c, 200, verificationAnswer(view))
+  })
+
+  app.get('/:id/events', async (c) => {
+    const id = parseVerificationId(c.req.param('id'))
+    const application = c.get('application')
+    const view = id && (await verifications.read(application, id))
+    if (!view) return refusal(c, refused('unknown_verification'))
+    c.set('verification', view.id)
+    return answerStream(c, { streams, application, view })
   })
 
   app.post('/:id/sends', async (c) => {

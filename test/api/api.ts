@@ -8,6 +8,7 @@ import { type AppConfig, createApp } from '#api/app.ts'
 import { DEFAULT_APPLICATION } from '#api/caller.ts'
 import { FORM_APPLICATION } from '#api/config.ts'
 import type { Readiness } from '#api/health.ts'
+import { createStreams } from '#api/streams.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
 import type { Code } from '#verification/code.ts'
@@ -43,7 +44,14 @@ export type Line = LogFields & { level: string; msg: string }
 export type Json = Record<string, unknown>
 export type Headers = Record<string, string>
 
-type Options = { config?: Partial<AppConfig>; policy?: Partial<Policy>; readiness?: Readiness }
+const STREAMS = { max: 500, applicationMax: 200 }
+
+type Options = {
+  streams?: Partial<Parameters<typeof createStreams>[0]>
+  config?: Partial<AppConfig>
+  policy?: Partial<Policy>
+  readiness?: Readiness
+}
 
 const everyLine: Line[] = []
 const everyCode = new Set<string>()
@@ -70,16 +78,20 @@ function keptLog(lines: Line[]): Log {
   return { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
 }
 
-export function apiOn(redis: Redis, { config, policy, readiness }: Options = {}) {
+export function apiOn(redis: Redis, { config, policy, readiness, streams: streaming }: Options = {}) {
   const store = storeOn(redis, policy)
   const enqueued: SendReference[] = []
   const lines: Line[] = []
+  const log = keptLog(lines)
+  const { readMany } = store.verifications
+  const streams = createStreams({ readMany, limits: STREAMS, log, ...streaming })
   const app = createApp({
     config: { ...DEFAULTS, ...config },
     verifications: store.verifications,
+    streams,
     enqueue: (send) => void enqueued.push(send),
     readiness: readiness ?? (async () => undefined),
-    log: keptLog(lines),
+    log,
   })
 
   const get = async (path: string, headers: Headers = {}) => await app.request(path, { headers })
@@ -116,7 +128,7 @@ export function apiOn(redis: Redis, { config, policy, readiness }: Options = {})
     return { to, id, code, wrong: wrongFor(code), answer, checks: `/v1/verifications/${id}/checks` }
   }
 
-  return { app, store, enqueued, lines, get, send, post, postText, postForm, codeOf, start }
+  return { app, store, streams, enqueued, lines, get, send, post, postText, postForm, codeOf, start }
 }
 
 export type Api = ReturnType<typeof apiOn>
@@ -131,10 +143,12 @@ export function failingApi(fault: Error) {
     checkDestination: fail,
     cancel: fail,
     read: fail,
+    readMany: fail,
   }
   return createApp({
     config: { ...DEFAULTS, pythonRoutes: true },
     verifications,
+    streams: createStreams({ readMany: fail, limits: STREAMS, log: keptLog([]) }),
     enqueue: () => {},
     readiness: async () => 'redis_unreachable',
     log: keptLog([]),

@@ -1,8 +1,12 @@
 /** One POST of an event, on the wire: where it goes, what it carries, what each answer means, and what it never does. */
 import { once } from 'node:events'
+import http from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { createServer } from 'node:net'
+import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls'
 import { Webhook } from 'standardwebhooks'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
+import { certificateFor } from '#test/fixtures/certificate.ts'
 import { receiver, SECRET } from '#test/fixtures/receiver.ts'
 import type { Resolve } from '#webhooks/addresses.ts'
 import { createPost, type PostOptions } from '#webhooks/post.ts'
@@ -82,6 +86,16 @@ describe('a webhook', () => {
     ])
     expect(await postTo(url)()).toEqual({ kind: 'refused', status: 307 })
     expect([received.length, elsewhere.received.length]).toEqual([1, 0])
+  })
+
+  it('goes by no proxy, whatever the environment names', async () => {
+    const usual = http.globalAgent
+    http.globalAgent = new http.Agent({ proxyEnv: { HTTP_PROXY: 'http://127.0.0.1:1' } })
+    onTestFinished(() => {
+      http.globalAgent = usual
+    })
+    const { url } = await receiver()
+    expect(await postTo(url)()).toEqual({ kind: 'taken', status: 204 })
   })
 
   it('reads nothing of an answer that never ends', async () => {
@@ -166,24 +180,54 @@ describe('the address', () => {
       expect(received).toEqual([])
     },
   )
+})
 
-  it('is asked over TLS for the name, and whoever cannot prove to be it gets no event', async () => {
-    const heard: Buffer[] = []
-    const server = createServer((socket) => {
-      socket.on('error', () => {})
-      socket.once('data', (hello: Buffer) => {
-        heard.push(hello)
-        // Not TLS at all.
-        socket.end('HTTP/1.1 200 OK\r\n\r\n')
-      })
+describe('over TLS', () => {
+  const NAME = 'hooks.example.test'
+  const before = process.env.NODE_TLS_REJECT_UNAUTHORIZED
+  afterEach(() => {
+    setDefaultCACertificates(getCACertificates('bundled'))
+    if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+    else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before
+  })
+
+  async function secureReceiver(name: string, { trusted }: { trusted: boolean }) {
+    const { key, cert } = certificateFor(name)
+    if (trusted) setDefaultCACertificates([cert])
+    const heard: { body: string; asked: unknown }[] = []
+    const server = createSecureServer({ key, cert }, async (request, response) => {
+      let body = ''
+      for await (const part of request.setEncoding('utf8')) body += part
+      heard.push({ body, asked: (request.socket as TLSSocket).servername })
+      response.writeHead(204).end()
     })
+    server.on('tlsClientError', () => {})
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     onTestFinished(() => void server.close())
     const { port } = server.address() as { port: number }
-    const posted = await postTo(`https://hooks.example.test:${port}/`)()
-    expect(posted).toEqual({ kind: 'failed', reason: 'connection_failed' })
-    expect(heard[0]?.includes('hooks.example.test')).toBe(true)
-    expect(Buffer.concat(heard).includes('verification.approved')).toBe(false)
+    return { heard, post: postTo(`https://${NAME}:${port}/`) }
+  }
+
+  it('the receiver is asked for by its name and must prove it', async () => {
+    const { heard, post } = await secureReceiver(NAME, { trusted: true })
+    expect(await post()).toEqual({ kind: 'taken', status: 204 })
+    expect(heard).toEqual([{ body, asked: NAME }])
+  })
+
+  it.each([
+    ['one who proves to be somebody else', 'other.example.test', true],
+    ['one whom nobody vouches for', NAME, false],
+  ])('%s gets no event', async (_, name, trusted) => {
+    const { heard, post } = await secureReceiver(name, { trusted })
+    expect(await post()).toEqual({ kind: 'failed', reason: 'certificate_refused' })
+    expect(heard).toEqual([])
+  })
+
+  it('nor when the environment says to believe anybody', async () => {
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+    const { heard, post } = await secureReceiver(NAME, { trusted: false })
+    expect(await post()).toEqual({ kind: 'failed', reason: 'certificate_refused' })
+    expect(heard).toEqual([])
   })
 })
