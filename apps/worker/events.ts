@@ -64,7 +64,7 @@ export function createEventsOut(deps: {
 
   return {
     start(): void {
-      void worker.run()
+      worker.run().catch((error: Error) => worker.emit('error', error))
       mover.start()
     },
     async stop(deadlineMs: number): Promise<void> {
