@@ -52,7 +52,7 @@ export type ReplayOptions = {
 
 export function createReplay({ redis, regions, lists, countSegments, ...options }: ReplayOptions): Replay {
   const keys = createKeys(`replay-${randomBytes(6).toString('hex')}`)
-  const policy: Policy = { ...options.policy, clockKey: keys.clock() }
+  const policy: Policy = { ...options.policy, clockKey: keys.clock(), events: [] }
   const vault = createVault({
     codeKeys: [{ id: 'r', secret: randomBytes(32) }],
     destinationKey: randomBytes(32),

@@ -28,6 +28,7 @@ import type { KeyRing } from './key-ring.ts'
 import { OPENAPI } from './openapi.ts'
 import { problem } from './problem.ts'
 import { createStart } from './starting.ts'
+import type { Streams } from './streams.ts'
 import { verificationRoutes } from './verifications.ts'
 
 export type AppConfig = Pick<
@@ -50,6 +51,7 @@ export type AppDeps = {
   verifications: Verifications
   challenger: Challenger
   destinations: Destinations
+  streams: Streams
   enqueue: (send: SendReference) => void
   takeReceipt: (receipt: Receipt) => void
   readiness: Readiness

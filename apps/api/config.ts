@@ -25,6 +25,7 @@ import type { Lists } from '#verification/lists.ts'
 import { type Channel, FORM_APPLICATION } from '#verification/verification.ts'
 import type { CallbackConfig } from './callbacks.ts'
 import { type ChallengeSettings, readChallenges } from './challenge-settings.ts'
+import type { StreamLimits } from './streams.ts'
 
 export type ApiConfig = Settings &
   ChallengeSettings & {
@@ -48,6 +49,7 @@ export type ApiConfig = Settings &
     /** Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed. */
     trustedProxies: readonly string[]
     lists: Lists
+    streamLimits: StreamLimits
     /** Where SignalWire's callbacks come, and what they are signed with; without it none are taken. */
     callbacks: CallbackConfig | undefined
     /** The ways a code can go with PROVIDERS. */
@@ -112,6 +114,10 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
     lists: readLists(reader),
     ...readChallenges(reader),
+    streamLimits: {
+      max: reader.value('STREAMS_MAX', integer(1, 10_000), 500),
+      applicationMax: reader.value('STREAMS_APPLICATION_MAX', integer(1, 10_000), 200),
+    },
     ...readRegions(reader),
     callbacks: readCallbacks(reader, settings.publicUrl),
     channels: settings.providers.includes('rest') ? ['sms', 'call'] : ['sms'],

@@ -23,6 +23,7 @@ import { readConfig } from './config.ts'
 import { createKeyRing } from './key-ring.ts'
 import { followKeys } from './key-sources.ts'
 import { createApiServer, listenOn, SERVER_LIMITS } from './server.ts'
+import { createStreams } from './streams.ts'
 
 /** Each API tells the sweepers whom it serves, well before they would forget. */
 const SEEN_EVERY_MS = 60_000
@@ -68,13 +69,15 @@ const seeing = setInterval(seeApplications, SEEN_EVERY_MS)
 const keys = followKeys({ config, apiKeys: createApiKeys(parts), ring, log, onChange: seeApplications })
 redis.on('ready', keys.look)
 
+const verifications = createVerifications({
+  ...parts,
+  countSegments: countSegments({ ...config.message, ttlMs: config.policy.codeTtlMs }),
+})
+const streams = createStreams({ readMany: verifications.readMany, limits: config.streamLimits, log })
 const app = createApp({
   config,
   ring,
-  verifications: createVerifications({
-    ...parts,
-    countSegments: countSegments({ ...config.message, ttlMs: config.policy.codeTtlMs }),
-  }),
+  verifications,
   challenger: createChallenger({
     challenges: createChallenges(config.destinationKey),
     vault: parts.vault,
@@ -82,6 +85,7 @@ const app = createApp({
     captcha: config.captcha && createCaptcha(config.captcha),
   }),
   destinations: createDestinations(parts),
+  streams,
   enqueue,
   takeReceipt: receipts.take,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
@@ -109,6 +113,7 @@ onShutdown({
     stopping = true
     clearInterval(seeing)
     keys.stop()
+    streams.stop()
     const finished = await within(config.shutdownDeadlineMs, server.close())
     receipts.stop()
     await within(1_000, receipts.settled())

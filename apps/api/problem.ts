@@ -25,6 +25,7 @@ type RequestProblem =
   | 'insufficient_scope'
   | 'not_found'
   | 'method_not_allowed'
+  | 'stream_limit'
   | 'service_unavailable'
   | 'internal_fault'
 
@@ -82,6 +83,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   spend_limit: [429, 'A budget for messages is spent.'],
   guess_limit: [429, 'Too many wrong codes were tried. Nothing is checked until some time has passed.'],
   number_denied: [403, 'Codes are not sent to this number.'],
+  stream_limit: [429, 'Too many verifications are being followed. Read this one, or try again shortly.'],
   sending_stopped: [503, 'Sending is stopped. Codes already sent can be checked.'],
   service_unavailable: [503, 'The service cannot answer right now. Try again shortly.'],
   internal_fault: [500, 'Something went wrong on our side.'],

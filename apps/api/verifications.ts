@@ -32,6 +32,8 @@ import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { problem, refusal } from './problem.ts'
 import { noteExplain, type Start } from './starting.ts'
+import { answerStream } from './stream-answer.ts'
+import type { Streams } from './streams.ts'
 
 const startFields = v.strictObject({
   to: toField,
@@ -57,12 +59,13 @@ export type VerificationRoutes = {
   /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
   enqueue: (send: SendReference) => void
   readDestination: ReadDestination
+  streams: Streams
   /** The ways a code can go with the providers there are. */
   channels: readonly Channel[]
 }
 
 export function verificationRoutes(parts: VerificationRoutes) {
-  const { verifications, start, challenger, enqueue, readDestination, channels } = parts
+  const { verifications, start, challenger, enqueue, readDestination, streams, channels } = parts
   const app = new Hono<ApiEnv>()
 
   app.post('/', requireScope('send'), async (c) => {
@@ -104,6 +107,15 @@ export function verificationRoutes(parts: VerificationRoutes) {
     if (!view) return refusal(c, refused('unknown_verification'))
     c.set('verification', view.id)
     return answerJson(c, 200, verificationAnswer(view))
+  })
+
+  app.get('/:id/events', requireScope('read'), async (c) => {
+    const id = parseVerificationId(c.req.param('id'))
+    const application = c.get('application')
+    const view = id && (await verifications.read(application, id))
+    if (!view) return refusal(c, refused('unknown_verification'))
+    c.set('verification', view.id)
+    return answerStream(c, { streams, application, view })
   })
 
   app.post('/:id/sends', requireScope('send'), async (c) => {

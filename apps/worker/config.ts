@@ -18,6 +18,7 @@ import {
 } from '#runtime/settings.ts'
 import type { Region } from '#verification/destination.ts'
 import { CONTACT_LONGEST, isContact } from '#verification/reply.ts'
+import { readWebhook, type WebhookConfig } from './webhook-settings.ts'
 
 export type SignalWire = {
   project: string
@@ -40,6 +41,8 @@ export type WorkerConfig = Settings & {
   signalwire: SignalWire
   /** Where SignalWire's REST is, or the sandbox's. */
   restUrl: string
+  /** Where events are told; nowhere when absent. */
+  webhook: WebhookConfig | undefined
   production: boolean
 }
 
@@ -74,6 +77,7 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
     regions: readRegions(reader).regions,
     sender,
     ...readSignalWire(reader, settings.providers),
+    webhook: readWebhook(reader),
   }
   return { config, problems: reader.problems }
 }

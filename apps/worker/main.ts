@@ -9,10 +9,12 @@ import { connectForQueue, connectForRequests, watchRedis } from '#runtime/redis.
 import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
+import { createOutbox } from '#store/outbox.ts'
 import { createSuppressions } from '#store/suppressions.ts'
 import { createVault } from '#verification/vault.ts'
 import { readConfig } from './config.ts'
 import { createDeliver } from './deliver.ts'
+import { createEventsOut } from './events.ts'
 import { createHealth } from './health.ts'
 import { createInbound } from './inbound.ts'
 import { createProcessor, startQueueWorker } from './processor.ts'
@@ -27,7 +29,8 @@ const redis = connectForRequests(config.redisUrl, log)
 const queueRedis = connectForQueue(config.redisUrl, log)
 const { policy } = config
 const vault = createVault(config)
-const parts = { redis, keys: createKeys(config.redisPrefix), policy, vault }
+const keys = createKeys(config.redisPrefix)
+const parts = { redis, keys, policy, vault }
 const deliveries = createDeliveries(parts)
 const receipts = createReceipts({ deliveries, log })
 const cutOff = new AbortController()
@@ -60,6 +63,15 @@ const queueWorker = startQueueWorker({
   processor,
   log,
 })
+const eventsOut =
+  config.webhook &&
+  createEventsOut({
+    webhook: config.webhook,
+    connection: connectForQueue(config.redisUrl, log),
+    prefix: config.redisPrefix,
+    outbox: createOutbox({ redis, keys, policy }),
+    log,
+  })
 const watch = watchRedis(redis, { production: config.production, log })
 let stopping = false
 const health = createHealth({ redisProblem: watch.problem, provider, stopping: () => stopping })
@@ -72,6 +84,7 @@ const server = await listen({
 })
 log.info({ port: server.port }, 'worker ready for jobs')
 sweeper.start()
+eventsOut?.start()
 
 onShutdown({
   deadlineMs: config.shutdownDeadlineMs,
@@ -82,6 +95,7 @@ onShutdown({
     // With Redis away there is nobody to tell, and with nothing in hand nothing to wait for.
     const abandon = queueRedis.status !== 'ready' && processor.inHand() === 0
     const closing = queueWorker.close(abandon)
+    const telling = eventsOut?.stop(config.shutdownDeadlineMs)
     const finished = await within(config.shutdownDeadlineMs, closing)
     // What is still in a provider's hands is recorded as unknown, which is what it is.
     cutOff.abort()
@@ -91,6 +105,7 @@ onShutdown({
     receipts.stop()
     await within(1_000, receipts.settled())
     await within(1_000, queue.close())
+    await telling
     redis.disconnect()
     queueRedis.disconnect()
     server.close()

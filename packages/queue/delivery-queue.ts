@@ -6,6 +6,7 @@
 import { type ConnectionOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { formatReference, parseReference, type SendReference } from '#verification/verification.ts'
+import { inTime } from './in-time.ts'
 
 export const QUEUE_NAME = 'deliveries'
 const JOB_NAME = 'deliver'
@@ -90,18 +91,5 @@ export function createDeliveryQueue(options: { connection: Redis; prefix: string
       await flushing
       await queue.close()
     },
-  }
-}
-
-/** BullMQ waits for an answer of Redis for ever; a socket that died without a word gives none. */
-async function inTime(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('The queue did not answer in time')), ms)
-  })
-  try {
-    await Promise.race([work, timeout])
-  } finally {
-    clearTimeout(timer)
   }
 }

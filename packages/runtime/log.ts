@@ -21,6 +21,8 @@ export type LogFields = {
   outcome?: string | undefined
   reason?: string | undefined
   receipt?: string | undefined
+  event?: string | undefined
+  event_id?: string | undefined
   refusal?: string | undefined
   limit?: string | undefined
   explain?: string | undefined

@@ -7,6 +7,7 @@ import type { MessageStyle } from '#verification/message.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
 import type { MasterKey } from '#verification/vault.ts'
 import { integer, type Kind, listOf, oneOf, type Reader, toggle, url } from './env.ts'
+import { readEvents } from './event-settings.ts'
 import { readPrices, readRules } from './gate-settings.ts'
 import { LOG_LEVELS, type LogLevel } from './log.ts'
 import { readMessageStyle } from './message-settings.ts'
@@ -167,5 +168,6 @@ function readPolicy(reader: Reader): Policy {
     rules: readRules(reader, DEFAULT_POLICY.rules),
     guessRules: readRules(reader, DEFAULT_POLICY.guessRules),
     prices: readPrices(reader),
+    events: readEvents(reader),
   }
 }

@@ -17,6 +17,7 @@ import {
   type VerificationId,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
+import { luaEvents } from './lua-policy.ts'
 import { ask, askAll, loadScript, numberAt, textAt } from './script.ts'
 
 /** The right to make one attempt. `deadlineMs`: how long from now a message may still be handed over. */
@@ -54,11 +55,12 @@ export type Deliveries = ReturnType<typeof createDeliveries>
 
 export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
   const { redis, keys, policy, vault } = deps
+  const events = luaEvents(policy, keys)
   const scripts = {
-    claim: loadScript('claim.lua', policy),
-    record: loadScript('record.lua', policy),
-    receipt: loadScript('receipt.lua', policy),
-    sweep: loadScript('sweep.lua', policy),
+    claim: loadScript('claim.lua', policy, events),
+    record: loadScript('record.lua', policy, events),
+    receipt: loadScript('receipt.lua', policy, events),
+    sweep: loadScript('sweep.lua', policy, events),
   }
   const keysOf = ({ application, verification }: SendReference) => [
     keys.verification(application, verification),

@@ -5,13 +5,14 @@ import type { Policy } from '#verification/policy.ts'
 import type { Vault } from '#verification/vault.ts'
 import type { Application } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
+import { luaEvents } from './lua-policy.ts'
 import { ask, loadScript } from './script.ts'
 
 export type Destinations = ReturnType<typeof createDestinations>
 
 export function createDestinations(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
   const { redis, keys, policy, vault } = deps
-  const eraseScript = loadScript('erase.lua', policy)
+  const eraseScript = loadScript('erase.lua', policy, luaEvents(policy, keys))
 
   return {
     /**

@@ -61,10 +61,12 @@ local function ask_gate(scopes, scope_keys, facts, now)
       local write = { 'HSET', key }
       for _, rule in ipairs(scope.rules) do
         local answer = ask_rule(rule, values, facts, now)
+        keep_alarm(write, rule, answer)
         local asked = not (facts.trusted and rule.counts == 'conversion')
         if answer.tripped and asked then
           passage.explain[#passage.explain + 1] = rule.name .. '=' .. rule.mode
           if rule.mode == 'block' then
+            tell_limit(rule, scope, key, 'reached')
             passage.refusal = { 'refused', rule.refusal, math.ceil(answer.free_at - now), rule.name }
             return passage
           elseif rule.mode == 'challenge' and not challenge then
@@ -91,6 +93,7 @@ local function count_passage(passage, held)
     local write, scope = unpack(entry)
     if scope.asker or not held then
       redis.call(unpack(write))
+      tell_alarms(write, scope)
       if write.moved then redis.call('PEXPIRE', write[2], scope.ttl_ms) end
     end
   end

@@ -16,6 +16,10 @@
  * | `{P}:@SCOPE:NAME` | hash: meters of an address, a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, what ends a verification |
  * | `{P}:@stopped` | string: why sending is stopped | a year | `npm run sending` |
  * | `{P}:@clock` | string: the time, in a replay of recorded traffic only | an hour | `npm run policy` |
+ * | `{P}:@outbox` | stream: events not yet moved to their queue | a day, renewed | what changes a verification or a send |
+ * | `{P}:@outbox-lease` | string: who moves them | 5 s, renewed | the worker |
+ * | `{P}:@told:RULE:STATE:NAME` | string: a shared limit that was told of | ten minutes | start, resend |
+ * | `{P}:@gone:RECEIVER` | string: a receiver of webhooks that wants no more | a year | the worker |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `{P}:@api-keys` | hash: id of an API key -> holder, scopes, times, SHA-256 of the key | ten years, renewed | `npm run keys` |
  * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
@@ -65,6 +69,11 @@ export function createKeys(prefix: string) {
     /** Every key there is under this prefix. */
     every: () => `{${prefix}}:*`,
     apiKeys: () => `${all}api-keys`,
+    outbox: () => `${all}outbox`,
+    outboxLease: () => `${all}outbox-lease`,
+    /** Scripts put the limit, its state and whose it is behind this. */
+    told: () => `${all}told`,
+    gone: (receiver: string) => `${all}gone:${receiver}`,
     applications: () => `${all}applications`,
     message: (messageId: string) => `${all}m:${messageId}`,
     /** Start of every suppression key; a script that knows a number's tag puts it behind this. */

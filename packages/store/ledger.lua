@@ -9,6 +9,8 @@
 --   from (our number), aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took,
 --   reason, parted by spaces)
 
+--@include events.lua
+
 -- States of a send whose message never left.
 local UNSENT = {
   queued = true, rejected = true, expired = true, canceled = true, superseded = true, suppressed = true,
@@ -31,6 +33,7 @@ local function move_send(key, send, state, now, ...)
     fields[#fields + 1] = pairs_of[i + 1]
   end
   redis.call('HSET', key, unpack(fields))
+  tell_send(key, send, state, now)
 end
 
 -- Attempt K as it was noted: began (ms after the send was queued), provider, outcome; nil for one not kept. One without
@@ -102,6 +105,7 @@ local function end_verification(key, agenda, id, status, send_state, now)
   redis.call('HDEL', key, 'sealed', 'context', 'context_tag')
   if close_sends(key, sends, send_state, status, now) then count_conversion(key, status == 'approved', now) end
   rest_on_agenda(key, agenda, id, sends, now)
+  tell_verification(key, status, now, send_state)
 end
 
 -- Ends a pending verification whose time is over, whoever notices first. Answers the status that holds now.

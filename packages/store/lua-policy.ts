@@ -1,4 +1,5 @@
 /** The policy as the scripts see it: one Lua table in front of each, times in milliseconds. */
+import { EVENT_LIFE_MS } from '#verification/event.ts'
 import {
   ALARM_SHARE,
   GUESS_SCOPES,
@@ -8,6 +9,7 @@ import {
   type Scope,
 } from '#verification/gate.ts'
 import type { Policy, WindowLimit } from '#verification/policy.ts'
+import type { Keys } from './keys.ts'
 
 type Value = string | number | boolean | undefined | readonly Value[] | { readonly [name: string]: Value }
 
@@ -18,6 +20,10 @@ type Value = string | number | boolean | undefined | readonly Value[] | { readon
 const SHARED_SCOPES: readonly Scope[] = ['region', 'application', 'overall']
 /** The oldest bucket of a meter counts until it is wholly outside the window, and a key is renewed once a bucket. */
 const METER_LIFE = 14 / 12
+/** About 30 MB of events that nobody came for; beyond it the oldest go. */
+export const OUTBOX_MAX = 100_000
+/** A limit that is told of is not told of again for so long. */
+const LIMIT_QUIET_MS = 600_000
 
 export function luaPolicy(policy: Policy): string {
   return `local policy = ${literal({
@@ -44,6 +50,19 @@ export function luaPolicy(policy: Policy): string {
     reply_wait_ms: policy.replyWaitMs,
     clock_skew_ms: policy.clockSkewMs,
     clock_key: policy.clockKey,
+  })}\n`
+}
+
+/** Where the scripts leave events, and which; nothing, and then they leave none, where none is wanted. */
+export function luaEvents({ events }: Policy, keys: Keys): string {
+  if (events.length === 0) return ''
+  return `policy.events = ${literal({
+    outbox: keys.outbox(),
+    outbox_max: OUTBOX_MAX,
+    life_ms: EVENT_LIFE_MS,
+    told: keys.told(),
+    limit_quiet_ms: LIMIT_QUIET_MS,
+    wanted: Object.fromEntries(events.map((type) => [type, true])),
   })}\n`
 }
 
@@ -81,6 +100,7 @@ function luaScope(scope: Scope, rules: readonly Rule[], ttlMs: number): Value {
   const asked = own.map((rule) => luaRule(rule, placeOf(fields, fieldsOf(rule))))
   return {
     fields,
+    name: scope,
     rules: asked,
     ttl_ms: ttlMs,
     personal: !SHARED_SCOPES.includes(scope),
@@ -124,5 +144,5 @@ function literal(value: Value): string {
   if (typeof value !== 'object') return JSON.stringify(value)
   if (Array.isArray(value)) return `{${value.map(literal).join(',')}}`
   const entries = Object.entries(value).filter(([, part]) => part !== undefined)
-  return `{${entries.map(([name, part]) => `${name}=${literal(part as Value)}`).join(',')}}`
+  return `{${entries.map(([name, part]) => `[${JSON.stringify(name)}]=${literal(part as Value)}`).join(',')}}`
 }

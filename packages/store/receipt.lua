@@ -20,7 +20,7 @@ local state = get_send(key, send, 'state')
 if not state then return { 'gone' } end
 if not rank[state] or rank[news] <= rank[state] then return { 'kept', state } end
 local now = now_ms()
-move_send(key, send, news, now, 'message', message)
 if reason ~= '' then redis.call('HSET', key, send_field(send, 'reason'), reason) end
+move_send(key, send, news, now, 'message', message)
 redis.call('HDEL', key, send_field(send, 'retry'))
 return { 'moved', news }

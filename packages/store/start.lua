@@ -130,6 +130,7 @@ if context ~= '' then redis.call('HSET', key, 'context', context, 'context_tag',
 if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
 if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
 local next_send = add_send(key, agenda, new_id, 1, now)
+tell_verification(key, 'started', now)
 if held ~= '' then
   redis.call('HSET', key, 'held', held)
   hold_send(key, agenda, new_id, 1, expires, held, now)

@@ -23,7 +23,7 @@ import {
   type VerificationView,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
-import { luaGateRules, luaGuessRules } from './lua-policy.ts'
+import { luaEvents, luaGateRules, luaGuessRules } from './lua-policy.ts'
 import { type Asker, createPassage, type Place } from './passage.ts'
 import { createRecentStarts } from './recent-starts.ts'
 import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
@@ -129,12 +129,13 @@ export function createVerifications(deps: {
   const recent = createRecentStarts()
   const passage = createPassage(deps)
   const owners = createMemory<Known>(OWNERS_REMEMBERED_MAX)
-  const gate = luaGateRules(policy)
+  const events = luaEvents(policy, keys)
+  const gate = luaGateRules(policy) + events
   const scripts = {
     start: loadScript('start.lua', policy, gate),
     resend: loadScript('resend.lua', policy, gate),
-    check: loadScript('check.lua', policy, luaGuessRules(policy)),
-    cancel: loadScript('cancel.lua', policy),
+    check: loadScript('check.lua', policy, luaGuessRules(policy) + events),
+    cancel: loadScript('cancel.lua', policy, events),
   }
 
   function ownerOf(
@@ -418,6 +419,16 @@ export function createVerifications(deps: {
     async read(application: Application, id: VerificationId): Promise<VerificationView | undefined> {
       const replies = await askAll(redis.pipeline().hgetall(keys.verification(application, id)).time())
       return decodeVerification(replies as [Hash, [string, string]], { id, policy })
+    },
+
+    /** Many in one round trip, in the same order. */
+    async readMany(
+      asked: readonly { application: Application; id: VerificationId }[],
+    ): Promise<(VerificationView | undefined)[]> {
+      const pipeline = redis.pipeline().time()
+      for (const { application, id } of asked) pipeline.hgetall(keys.verification(application, id))
+      const [time, ...hashes] = (await askAll(pipeline)) as [[string, string], ...Hash[]]
+      return asked.map(({ id }, index) => decodeVerification([hashes[index] ?? {}, time], { id, policy }))
     },
   }
 }

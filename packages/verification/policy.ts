@@ -3,6 +3,7 @@
  * its scripts; nothing else may hold a limit of its own.
  */
 
+import type { EventType } from './event.ts'
 import { DEFAULT_GUESS_RULES, DEFAULT_RULES, type Rule } from './gate.ts'
 import { DEFAULT_PRICES, type Prices } from './price.ts'
 
@@ -64,6 +65,8 @@ export type Policy = {
   suppressionTtlMs: number
   /** No keyword of a number is answered twice within this, so that two robots cannot go on writing to each other. */
   replyWaitMs: number
+  /** Which events are left in the outbox; with none of them nothing is written. */
+  events: readonly EventType[]
   /** Only where recorded traffic is replayed: the key that holds the time, in milliseconds, instead of Redis's clock. */
   clockKey?: string
 }
@@ -114,4 +117,5 @@ export const DEFAULT_POLICY: Policy = {
   clockSkewMs: minute,
   suppressionTtlMs: 5 * 365 * 24 * hour,
   replyWaitMs: 24 * hour,
+  events: [],
 }

@@ -1,6 +1,6 @@
 /**
  * When an attempt that was known not to be sent is made again: exponential, jittered, so that workers do not knock in
- * step at a provider that is coming back. The ledger cuts it at the deadline.
+ * step at a provider that is coming back. The ledger cuts it at the deadline. And likewise when an event is told again.
  */
 
 const FIRST_MS = 1_000
@@ -13,6 +13,23 @@ const LONGEST_MS = 15_000
  * @param random uniform in [0, 1)
  */
 export function backoffMs(attempt: number, random: () => number): number {
-  const longest = Math.min(LONGEST_MS, FIRST_MS * 2 ** (attempt - 1))
+  return jittered(Math.min(LONGEST_MS, FIRST_MS * 2 ** (attempt - 1)), random)
+}
+
+const TELL_FIRST_MS = 5_000
+const TELL_LONGEST_MS = 2 * 3_600_000
+
+/**
+ * Wait before an event is told again to a receiver that did not take it: between half and all of 5, 15, 45 seconds,
+ * 2, 7, 20 minutes, 1, 2, 2, … hours. About twenty tries a day.
+ *
+ * @param tries tries made so far, 1 or more
+ * @param random uniform in [0, 1)
+ */
+export function tellAgainMs(tries: number, random: () => number): number {
+  return jittered(Math.min(TELL_LONGEST_MS, TELL_FIRST_MS * 3 ** (tries - 1)), random)
+}
+
+function jittered(longest: number, random: () => number): number {
   return Math.round(longest / 2 + (longest / 2) * random())
 }

@@ -49,6 +49,12 @@ async function attempted() {
   return one
 }
 
+async function ended() {
+  const one = await started()
+  await one.send('DELETE', `${START}/${one.id}`)
+  return one
+}
+
 async function guided(one: Api = api()) {
   const { number } = guideNumber()
   await one.postForm('/request-auth', { number })
@@ -256,6 +262,34 @@ const rows: Row[] = [
     },
   ],
   ['post /callbacks/signalwire', 403, PROBLEM, () => api().post('/callbacks/signalwire', {})],
+  [
+    'get /v1/verifications/{id}/events',
+    200,
+    'text/event-stream',
+    () => ended().then(({ get, id }) => get(`${START}/${id}/events`)),
+  ],
+  [
+    'get /v1/verifications/{id}/events',
+    204,
+    '',
+    async () => {
+      const { get, id } = await ended()
+      const text = await (await get(`${START}/${id}/events`)).text()
+      const lastId = [...text.matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? ''
+      return get(`${START}/${id}/events`, { 'Last-Event-ID': lastId })
+    },
+  ],
+  ['get /v1/verifications/{id}/events', 404, PROBLEM, () => api().get(`${START}/x/events`)],
+  [
+    'get /v1/verifications/{id}/events',
+    429,
+    PROBLEM,
+    async () => {
+      const { get, id, streams } = await started()
+      streams.stop()
+      return get(`${START}/${id}/events`)
+    },
+  ],
   ['get /livez', 200, JSON_BODY, () => api().get('/livez')],
   ['get /readyz', 200, JSON_BODY, () => api().get('/readyz')],
   ['get /readyz', 503, JSON_BODY, () => away().request('/readyz')],

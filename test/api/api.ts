@@ -9,6 +9,7 @@ import { DEFAULT_APPLICATION } from '#api/caller.ts'
 import { type Challenger, createChallenger } from '#api/challenger.ts'
 import type { Readiness } from '#api/health.ts'
 import { createKeyRing, type KeyRing } from '#api/key-ring.ts'
+import { createStreams } from '#api/streams.ts'
 import type { Captcha } from '#captcha/captcha.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import type { Verifications } from '#store/verifications.ts'
@@ -73,7 +74,10 @@ export type Line = LogFields & { level: string; msg: string }
 export type Json = Record<string, unknown>
 export type Headers = Record<string, string>
 
+const STREAMS = { max: 500, applicationMax: 200 }
+
 type Options = {
+  streams?: Partial<Parameters<typeof createStreams>[0]>
   config?: Partial<Config>
   policy?: Partial<Policy>
   readiness?: Readiness
@@ -127,16 +131,20 @@ export function apiOn(redis: Redis, options: Options = {}) {
   const receipts: Receipt[] = []
   const lines: Line[] = []
   const all = { ...DEFAULTS, ...config }
+  const log = keptLog(lines)
+  const { readMany } = store.verifications
+  const streams = createStreams({ readMany, limits: STREAMS, log, ...options.streams })
   const app = createApp({
     config: all,
     ring: ring ?? ringOf(all),
     verifications: before ? before(store.verifications) : store.verifications,
     challenger: challengerOf(store.vault, options),
     destinations: store.destinations,
+    streams,
     enqueue: (send) => void enqueued.push(send),
     takeReceipt: (receipt) => void receipts.push(receipt),
     readiness: readiness ?? (async () => undefined),
-    log: keptLog(lines),
+    log,
   })
 
   const get = async (path: string, headers: Headers = {}) => await app.request(path, { headers })
@@ -173,7 +181,21 @@ export function apiOn(redis: Redis, options: Options = {}) {
     return { to, id, code, wrong: wrongFor(code), answer, checks: `/v1/verifications/${id}/checks` }
   }
 
-  return { app, store, enqueued, receipts, lines, get, send, post, postText, postForm, codeOf, start }
+  return {
+    app,
+    store,
+    streams,
+    enqueued,
+    receipts,
+    lines,
+    get,
+    send,
+    post,
+    postText,
+    postForm,
+    codeOf,
+    start,
+  }
 }
 
 /** A store that takes no start without a challenge, as a rule in mode `challenge` does. */
@@ -196,6 +218,7 @@ export function failingApi(fault: Error) {
     checkDestination: fail,
     cancel: fail,
     read: fail,
+    readMany: fail,
   }
   return createApp({
     config: { ...DEFAULTS, pythonRoutes: true },
@@ -203,6 +226,7 @@ export function failingApi(fault: Error) {
     verifications,
     challenger: challengerOf(testVault),
     destinations: { rebind: fail, erase: fail },
+    streams: createStreams({ readMany: fail, limits: STREAMS, log: keptLog([]) }),
     enqueue: () => {},
     takeReceipt: () => {},
     readiness: async () => 'redis_unreachable',

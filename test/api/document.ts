@@ -72,6 +72,11 @@ export function complaintsAbout({ path, method, status, type, body, headers }: A
   return complaints(`${content.pointer}/schema`, type.endsWith('json') ? JSON.parse(body) : body)
 }
 
+/** What the document has against an event. */
+export function complaintsAboutEvent(event: unknown): string[] {
+  return complaints('/components/schemas/Event', event)
+}
+
 function requiredHeaders(response: string): string[] {
   const headers = resolve(`${response}/headers`)?.node ?? {}
   return Object.keys(headers).filter((name) => resolve(`${response}/headers/${name}`)?.node.required === true)
@@ -93,6 +98,12 @@ export function examples(): { at: string; complaints: string[] }[] {
   }
   look('', document)
   return found
+}
+
+export function eventTypes(): unknown[] {
+  return ['VerificationEvent', 'SendEvent', 'LimitEvent'].flatMap(
+    (schema) => resolve(`/components/schemas/${schema}/properties/type`)?.node.enum,
+  )
 }
 
 export function problemCodes(): unknown {

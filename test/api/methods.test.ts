@@ -10,6 +10,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PR
 describe.each([
   ['/v1/verifications', ['POST']],
   [`/v1/verifications/${ID}`, ['GET', 'DELETE', 'HEAD']],
+  [`/v1/verifications/${ID}/events`, ['GET', 'HEAD']],
   [`/v1/verifications/${ID}/sends`, ['POST']],
   [`/v1/verifications/${ID}/checks`, ['POST']],
   ['/v1/checks', ['POST']],

@@ -2,9 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import { PROBLEMS } from '#api/problem.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
+import { EVENT_TYPES } from '#verification/event.ts'
 import { LOCALES } from '#verification/message.ts'
 import { apiOn } from './api.ts'
-import { brokenReferences, document, examples, operations, problemCodes } from './document.ts'
+import { brokenReferences, document, eventTypes, examples, operations, problemCodes } from './document.ts'
 
 const connection = useRedis()
 
@@ -31,6 +32,10 @@ describe('the document', () => {
 
   it('names every language of a message, and no other', () => {
     expect(document).toHaveProperty('components.schemas.VerificationFields.properties.locale.enum', LOCALES)
+  })
+
+  it('names every type of event, and no other', () => {
+    expect(eventTypes()).toEqual(EVENT_TYPES)
   })
 
   it('has an id for every operation, and every reference leads somewhere', () => {

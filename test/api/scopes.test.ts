@@ -34,6 +34,14 @@ const ROUTES: Record<string, readonly [Scope, Call]> = {
     'read',
     ({ get }, { id }, headers) => get(`/v1/verifications/${id}`, headers),
   ],
+  'GET /v1/verifications/:id/events': [
+    'read',
+    async ({ app, streams }, { id }, headers) => {
+      const response = await app.request(`/v1/verifications/${id}/events`, { headers })
+      streams.stop()
+      return response
+    },
+  ],
   'DELETE /v1/verifications/:id': [
     'send',
     ({ send }, { id }, headers) => send('DELETE', `/v1/verifications/${id}`, headers),

@@ -14,6 +14,7 @@ const ARROWS: Record<string, readonly string[]> = {
   'packages/providers': ['node:', '@signalwire/realtime-api', 'cockatiel', '#verification'],
   'packages/receipts': ['#store', '#runtime', '#verification'],
   'packages/captcha': ['node:'],
+  'packages/webhooks': ['node:', 'ipaddr.js'],
   'apps/api': [
     'node:',
     'hono',
@@ -37,6 +38,7 @@ const ARROWS: Record<string, readonly string[]> = {
     '#queue',
     '#providers',
     '#receipts',
+    '#webhooks',
     '#runtime',
   ],
   'apps/admin': ['node:', 'ioredis', '#verification', '#store', '#runtime'],

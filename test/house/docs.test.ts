@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { PROBLEMS } from '#api/problem.ts'
 import { SCENARIOS } from '#sandbox/scenarios.ts'
 import type { Code } from '#verification/code.ts'
+import { EVENT_TYPES } from '#verification/event.ts'
 import { DEFAULT_GUESS_RULES, DEFAULT_RULES, formatRule } from '#verification/gate.ts'
 import { LOCALES, messageText } from '#verification/message.ts'
 
@@ -91,6 +92,10 @@ describe('README.md', () => {
     const code = '123456' as Code
     const messages = LOCALES.map((locale) => [locale, messageText({ ...style, locale, code })])
     expect(table(readme, 'Locale', 'Message')).toEqual(messages)
+  })
+
+  it('lists the types of events as they are', () => {
+    expect(table(readme, 'Type', 'Told when').map(([type]) => type)).toEqual(EVENT_TYPES)
   })
 
   it('lists the problem codes as they are', () => {

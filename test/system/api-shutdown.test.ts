@@ -1,8 +1,8 @@
 /** The API told to stop while callers keep their connections open and go on calling. */
 import { Agent, request } from 'node:http'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
-import { type Service, startService } from '#test/fixtures/service.ts'
+import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
 
 let service: Service | undefined
 afterEach(async () => {
@@ -45,3 +45,22 @@ it.each([0, 150])(
     agent.destroy()
   },
 )
+
+it('an api told to stop lets go of those who follow a verification, and exits 0', async () => {
+  service = await startService({ redisUrl: testRedisUrl(), workers: 0 })
+  await service.ready()
+  const [api] = service.apis
+  const { body } = await service.start(numberEnding())
+  const stream = await fetch(`${api?.url}/v1/verifications/${body.id}/events`)
+  const heard: string[] = []
+  const read = (async () => {
+    for await (const part of stream.body?.pipeThrough(new TextDecoderStream()) ?? []) heard.push(part)
+  })()
+  await vi.waitFor(() => expect(heard.join('')).toContain('event: delivery'))
+  const startedAt = performance.now()
+  api?.kill('SIGTERM')
+  expect(await api?.ended).toEqual({ code: 0, signal: null })
+  expect(performance.now() - startedAt).toBeLessThan(4_000)
+  await read
+  expect(heard.join('')).not.toContain('event: end')
+})
