@@ -65,6 +65,13 @@ describe('what `npm start` runs', () => {
     expect(programs.at(-1)?.env).toEqual({ SANDBOX_URL: 'ws://127.0.0.1:4001' })
   })
 
+  test('with the sandbox the limits of an address are off, unless somebody set them; without it they hold', () => {
+    const api = (env: Record<string, string>) =>
+      readConfig(env).programs.find(({ name }) => name === 'api')?.env
+    expect(api({ LIMIT_IP_DAY: '5' })).toMatchObject({ LIMIT_IP_HOUR: 'off', LIMIT_IP_DAY: '5' })
+    expect(api(credentials)).toEqual({})
+  })
+
   test('with credentials there is no sandbox', () => {
     expect(names(credentials)).toEqual(['api', 'worker'])
     expect(readConfig({ ...credentials, NODE_ENV: 'production' }).problems).toEqual([])
