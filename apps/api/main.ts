@@ -11,6 +11,7 @@ import { createApiKeys } from '#store/api-keys.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createDestinations } from '#store/destinations.ts'
 import { createKeys } from '#store/keys.ts'
+import { createLibraries } from '#store/libraries.ts'
 import { createVerifications } from '#store/verifications.ts'
 import { createChallenges } from '#verification/challenge.ts'
 import { countSegments } from '#verification/message.ts'
@@ -65,6 +66,7 @@ async function seeApplications(): Promise<void> {
 }
 redis.on('ready', seeApplications)
 const seeing = setInterval(seeApplications, SEEN_EVERY_MS)
+const stopTidying = createLibraries(parts).keepTidy()
 
 const keys = followKeys({ config, apiKeys: createApiKeys(parts), ring, log, onChange: seeApplications })
 redis.on('ready', keys.look)
@@ -112,6 +114,7 @@ onShutdown({
   async stop() {
     stopping = true
     clearInterval(seeing)
+    stopTidying()
     keys.stop()
     streams.stop()
     const finished = await within(config.shutdownDeadlineMs, server.close())

@@ -9,6 +9,7 @@ import { connectForQueue, connectForRequests, watchRedis } from '#runtime/redis.
 import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
+import { createLibraries } from '#store/libraries.ts'
 import { createOutbox } from '#store/outbox.ts'
 import { createSuppressions } from '#store/suppressions.ts'
 import { createVault } from '#verification/vault.ts'
@@ -73,6 +74,7 @@ const eventsOut =
     log,
   })
 const watch = watchRedis(redis, { production: config.production, log })
+const stopTidying = createLibraries(parts).keepTidy()
 let stopping = false
 const health = createHealth({ redisProblem: watch.problem, provider, stopping: () => stopping })
 const server = await listen({
@@ -91,6 +93,7 @@ onShutdown({
   log,
   async stop() {
     stopping = true
+    stopTidying()
     await within(1_000, sweeper.stop())
     // With Redis away there is nobody to tell, and with nothing in hand nothing to wait for.
     const abandon = queueRedis.status !== 'ready' && processor.inHand() === 0

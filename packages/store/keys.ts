@@ -20,6 +20,7 @@
  * | `{P}:@outbox-lease` | string: who moves them | 5 s, renewed | the worker |
  * | `{P}:@told:RULE:STATE:NAME` | string: a shared limit that was told of | ten minutes | start, resend |
  * | `{P}:@gone:RECEIVER` | string: a receiver of webhooks that wants no more | a year | the worker |
+ * | `{P}:@libraries` | sorted set: function libraries by when last used | four weeks, renewed | the worker |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `{P}:@api-keys` | hash: id of an API key -> holder, scopes, times, SHA-256 of the key | ten years, renewed | `npm run keys` |
  * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
@@ -74,6 +75,7 @@ export function createKeys(prefix: string) {
     /** Scripts put the limit, its state and whose it is behind this. */
     told: () => `${all}told`,
     gone: (receiver: string) => `${all}gone:${receiver}`,
+    libraries: () => `${all}libraries`,
     applications: () => `${all}applications`,
     message: (messageId: string) => `${all}m:${messageId}`,
     /** Start of every suppression key; a script that knows a number's tag puts it behind this. */

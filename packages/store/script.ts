@@ -1,6 +1,7 @@
 /**
- * Loads a `.lua` file, with the files it includes and the policy it decides by, and runs it as one atomic step.
- * Decodes replies; whatever Redis does wrong reaches the caller as one kind of fault.
+ * Loads a `.lua` file, with the files it includes and the policy it decides by, and runs it as one atomic step: as a
+ * Redis function, whose policy and helpers are built once and not at each call (docs/decisions/0016). Decodes replies;
+ * whatever Redis does wrong reaches the caller as one kind of fault.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -26,22 +27,55 @@ export type Script = (
   args: readonly (string | number)[],
 ) => Promise<Reply>
 
-function readLua(name: string): string {
-  const text = readFileSync(new URL(name, import.meta.url), 'utf8')
-  return text.replace(/^--@include (\S+)$/gm, (_, included: string) => readLua(included))
+/** What this program has made use of, by name: a library for each script and policy. */
+const used = new Set<string>()
+export const librariesInUse = (): readonly string[] => [...used]
+
+/** Loading is tried again when the function was deleted in between, which one deployment may do to another. */
+const LOADS_MAX = 3
+const NAME_DIGITS = 16
+const INCLUDE = /^--@include (\S+)$/gm
+
+const readLua = (name: string) => readFileSync(new URL(name, import.meta.url), 'utf8')
+
+/** The files a file includes, and those they include, in order. */
+function helpersOf(text: string): string {
+  return [...text.matchAll(INCLUDE)].map(([, name = '']) => helpersOf(readLua(name)) + readLua(name)).join('')
+}
+
+/** A library with one function of the same name; another policy or another text is another library. */
+function libraryOf(name: string, policy: Policy, rules: string): { library: string; text: string } {
+  const script = readLua(name)
+  const prelude = luaPolicy(policy) + rules + helpersOf(script)
+  const digest = createHash('sha256').update(prelude).update(script).digest('hex').slice(0, NAME_DIGITS)
+  const library = `${name.replace('.lua', '')}_${digest}`
+  const register = `redis.register_function('${library}', function(KEYS, ARGV)\n${script}\nend)`
+  return { library, text: `#!lua name=${library}\n${prelude}${register}` }
+}
+
+async function loadLibrary(redis: Redis, text: string): Promise<void> {
+  try {
+    await redis.call('FUNCTION', 'LOAD', text)
+  } catch (error) {
+    // Another program was faster.
+    if (!(error instanceof Error) || !error.message.includes('already exists')) throw faultOf(error)
+  }
 }
 
 /** @param rules further Lua in front of the script, such as the rules it asks */
 export function loadScript(name: string, policy: Policy, rules = ''): Script {
-  const text = luaPolicy(policy) + rules + readLua(name)
-  const sha = createHash('sha1').update(text).digest('hex')
+  const { library, text } = libraryOf(name, policy, rules)
+  used.add(library)
   return async (redis, keys, args) => {
-    try {
-      return decodeReply(await redis.evalsha(sha, keys.length, ...keys, ...args), name)
-    } catch (error) {
-      // Redis forgets scripts when it restarts; NOSCRIPT says that nothing ran.
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw faultOf(error)
-      return decodeReply(await ask(() => redis.eval(text, keys.length, ...keys, ...args)), name)
+    for (let loads = 0; ; loads++) {
+      try {
+        return decodeReply(await redis.fcall(library, keys.length, ...keys, ...args), name)
+      } catch (error) {
+        // A Redis that is new, or was emptied, does not know it; it says so, and that nothing ran.
+        const unknown = error instanceof Error && error.message === 'ERR Function not found'
+        if (!unknown || loads === LOADS_MAX) throw faultOf(error)
+        await loadLibrary(redis, text)
+      }
     }
   }
 }
@@ -61,7 +95,10 @@ export async function ask<T>(command: () => Promise<T>): Promise<T> {
  */
 function faultOf(error: unknown): unknown {
   if (error instanceof ScriptMistake) return error
-  if (error instanceof Error && /^(ERR|WRONGTYPE) .*(user_script|Error compiling)/s.test(error.message))
+  if (
+    error instanceof Error &&
+    /^(ERR|WRONGTYPE) .*(user_function|Error compiling|Error registering)/s.test(error.message)
+  )
     return error
   return new StoreFault('Redis did not answer as it should', { cause: error })
 }

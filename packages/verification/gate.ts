@@ -228,7 +228,14 @@ export function parseRule(text: string, rule: Rule): Rule | 'off' | undefined {
     return { ...rule, mode, belowPercent: Number(percent), minimum: Number(minimum) }
   }
   const max = rule.counts === 'spend' ? parseMoney(limit) : parseCount(limit)
-  return max === undefined || max === 0 ? undefined : { ...rule, mode, max }
+  return max === undefined || max === 0 || max > mostOf(rule) ? undefined : { ...rule, mode, max }
+}
+
+/** Different ones are kept by name and looked through at each start. */
+const DIFFERENT_MOST = 100
+
+function mostOf({ counts }: Rule): number {
+  return counts === 'numbers' || counts === 'regions' ? DIFFERENT_MOST : Number.MAX_SAFE_INTEGER
 }
 
 function parseCount(text: string): number | undefined {

@@ -12,15 +12,24 @@ import { type Application, DEFAULT_PURPOSE, type VerificationId } from '#verific
 const APPLICATION = 'default' as Application
 const AREAS = [202, 212, 213, 305, 312, 404, 415, 512, 602, 617, 702, 713, 718, 773, 818, 917]
 const PER_AREA = 800 * 9_000
+/** Prime to PER_AREA, so that each number comes once, and neighbours come far apart: no range stands out. */
+const STRIDE = 1_000_003
 
 let numbers = 0
+let addresses = 0
 
 /** A valid US number, another at each call; its last four digits are no scenario of the sandbox. */
 export function nextNumber(): string {
   const index = numbers++
   const area = AREAS[Math.floor(index / PER_AREA) % AREAS.length]
-  const within = index % PER_AREA
+  const within = (index * STRIDE) % PER_AREA
   return `+1${area}${200 + Math.floor(within / 9_000)}${1_000 + (within % 9_000)}`
+}
+
+/** An end user's address that comes again only after sixteen million others. */
+export function nextAddress(): string {
+  addresses += 1
+  return `10.${(addresses >> 16) & 255}.${(addresses >> 8) & 255}.${addresses & 255}`
 }
 
 export type KnownCode = { id: VerificationId; code: string }

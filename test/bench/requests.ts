@@ -2,11 +2,11 @@
 import type { Redis } from 'ioredis'
 import { parseVerificationId, type VerificationId } from '#verification/verification.ts'
 import { compare, type Load, measure } from './load.ts'
-import { createMaterial, type KnownCode, nextNumber } from './material.ts'
+import { createMaterial, type KnownCode, nextAddress, nextNumber } from './material.ts'
 import { startProgram } from './programs.ts'
 import { printLine, printMeasured } from './report.ts'
 
-const startBody = () => JSON.stringify({ to: nextNumber() })
+const startBody = () => JSON.stringify({ to: nextNumber(), client_ip: nextAddress() })
 
 export type BenchContext = { redisUrl: string; redis: Redis }
 

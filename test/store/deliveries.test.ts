@@ -493,7 +493,7 @@ describe('a message id', () => {
 describe('Redis that forgot its scripts', () => {
   it('is taught them again without a fault', async () => {
     const ledger = await queued()
-    await connection.redis.script('FLUSH')
+    await connection.redis.call('FUNCTION', 'FLUSH')
     expect(await ledger.claim()).toMatchObject({ kind: 'claimed' })
   })
 })
