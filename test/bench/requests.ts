@@ -105,13 +105,13 @@ export async function benchGrowth({ redisUrl, redis }: BenchContext): Promise<bo
 /** Bytes of Redis for a pending verification, its job and its counters, over the API. */
 export async function benchMemory({ redisUrl, redis }: BenchContext): Promise<boolean[]> {
   console.log('\nRedis memory')
-  const api = await startProgram('apps/api/main.ts', 'PORT', { REDIS_URL: redisUrl, REDIS_PREFIX: 'memory' })
+  const api = await startProgram('apps/api/main.ts', 'PORT', { REDIS_URL: redisUrl, REDIS_PREFIX: 'mem' })
   try {
     await startOverHttp(api.url, 500)
     const before = await usedMemory(redis)
     await startOverHttp(api.url, 20_000)
     const bytes = ((await usedMemory(redis)) - before) / 20_000
-    const lasting = await lastingKeys(redis, 'memory')
+    const lasting = await lastingKeys(redis, 'mem')
     return [
       printLine('a pending verification with its job and counters', bytes, 'bytes', { atMost: 2_000 }),
       printLine('keys of ours that would never expire', lasting, 'keys', { atMost: 0 }),
