@@ -14,6 +14,7 @@ import {
 import { readSettings, requireInProduction, type Settings } from '#runtime/settings.ts'
 import type { Region } from '#verification/destination.ts'
 import type { Lists } from '#verification/lists.ts'
+import { canCall } from '#verification/sender.ts'
 import { type Application, type Channel, parseApplication } from '#verification/verification.ts'
 import type { CallbackConfig } from './callbacks.ts'
 
@@ -37,7 +38,7 @@ export type ApiConfig = Settings & {
   lists: Lists
   /** Where SignalWire's callbacks come, and what they are signed with; without it none are taken. */
   callbacks: CallbackConfig | undefined
-  /** The ways a code can go with PROVIDERS. */
+  /** The ways a code can go with PROVIDERS and the numbers there are. */
   channels: readonly Channel[]
 }
 
@@ -67,7 +68,8 @@ const proxy: Kind<string> = {
 export function readConfig(env: Environment): { config: ApiConfig; problems: readonly string[] } {
   const reader = createReader(env)
   const settings = readSettings(reader)
-  if (reader.production) requireInProduction(reader, ['API_KEYS'])
+  // The numbers are the worker's to use; here they say how many codes can still leave in time.
+  if (reader.production) requireInProduction(reader, ['API_KEYS', 'SIGNALWIRE_NUMBER'])
   const config: ApiConfig = {
     ...settings,
     production: reader.production,
@@ -78,9 +80,10 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     pythonRoutes: reader.value('GUIDE_PYTHON_ROUTES', toggle, false),
     trustedProxies: reader.value('TRUSTED_PROXIES', listOf(proxy), []),
     lists: readLists(reader),
-    ...readRegions(reader),
+    ...readRegions(reader, settings.senders),
     callbacks: readCallbacks(reader, settings.publicUrl),
-    channels: settings.providers.includes('rest') ? ['sms', 'call'] : ['sms'],
+    channels:
+      settings.providers.includes('rest') && settings.senders.some(canCall) ? ['sms', 'call'] : ['sms'],
   }
   if (new Set(config.apiKeys.map(({ key }) => key)).size < config.apiKeys.length) {
     reader.problem('API_KEYS', 'the same key stands there twice')

@@ -48,7 +48,6 @@ export function createDeliver(deps: {
   deliveries: Deliveries
   provider: Provider
   policy: Policy
-  sender: string
   message: MessageStyle
   log: Log
   random: () => number
@@ -66,8 +65,8 @@ export function createDeliver(deps: {
   }
 
   function messageOf(send: SendReference, claim: Claimed): Message {
-    const { code, destination: to, locale, channel, deadlineMs: validForMs } = claim
-    const { sender: from, message: style } = deps
+    const { code, destination: to, from, locale, channel, deadlineMs: validForMs } = claim
+    const { message: style } = deps
     const addressed = { from, to, reference: formatReference(send), validForMs }
     return channel === 'call'
       ? { ...addressed, channel, speech: speechOf({ code, brand: style.brand, locale }) }
@@ -120,8 +119,12 @@ export function createDeliver(deps: {
   }
 
   /** What has happened is offered to Redis for as long as the lease holds; then the lease itself says `unknown`. */
-  function record(send: SendReference, token: string, outcome: Outcome, waitMs: number): Promise<Recorded> {
-    const from = outcome.provider === undefined ? '' : deps.sender
+  function record(
+    send: SendReference,
+    { token, outcome, attempt }: { token: string; outcome: Outcome; attempt: Attempt },
+  ): Promise<Recorded> {
+    const waitMs = waitOf(outcome, attempt.attempt, deps.random)
+    const from = outcome.provider === undefined || attempt.kind === 'unusable' ? '' : attempt.from
     return untilTaken(policy.leaseMs, () => deliveries.record(send, { token, outcome, waitMs, from }))
   }
 
@@ -141,7 +144,7 @@ export function createDeliver(deps: {
     if (given.kind === 'wait') return { kind: 'again', waitMs: given.waitMs }
     const outcome = await attempt(send, given, signal)
     const [recorded] = await Promise.all([
-      record(send, token, outcome, waitOf(outcome, given.attempt, deps.random)),
+      record(send, { token, outcome, attempt: given }),
       rememberMessage(send, outcome),
     ])
     switch (recorded.kind) {

@@ -7,7 +7,6 @@ import { randomUUID } from 'node:crypto'
 import type { Inbound, InboundListener, TextMessage } from '#providers/provider.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
-import { senderNumber } from '#runtime/settings.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Heeded, Suppressions } from '#store/suppressions.ts'
 import {
@@ -21,6 +20,7 @@ import { type Keyword, readKeyword } from '#verification/keyword.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import { replyText } from '#verification/reply.ts'
 import { backoffMs } from '#verification/retry.ts'
+import { parseSender } from '#verification/sender.ts'
 import { REPLY_REFERENCE } from '#verification/verification.ts'
 
 const OFFERED_FOR_MS = 3_600_000
@@ -132,7 +132,7 @@ export function createInbound(deps: {
   function take(message: Inbound): void {
     const keyword = readKeyword(message.text)
     const destination = parseReturnAddress(message.from)
-    const sender = senderNumber.parse(message.to)
+    const sender = parseSender(message.to)?.number
     log.info({ keyword, destination: destination && maskDestination(destination) }, 'message came in')
     if (keyword === 'none' || !destination || !sender) return
     const asked = { keyword, destination, sender, cameAt: performance.now(), token: randomUUID() }

@@ -27,7 +27,7 @@ const redis = connectForRequests(config.redisUrl, log)
 const queueRedis = connectForQueue(config.redisUrl, log)
 const { policy } = config
 const vault = createVault(config)
-const parts = { redis, keys: createKeys(config.redisPrefix), policy, vault }
+const parts = { redis, keys: createKeys(config.redisPrefix), policy, vault, senders: config.senders }
 const deliveries = createDeliveries(parts)
 const receipts = createReceipts({ deliveries, log })
 const cutOff = new AbortController()
@@ -47,7 +47,6 @@ const deliver = createDeliver({
   deliveries,
   provider,
   policy,
-  sender: config.sender,
   message: config.message,
   log,
   random: Math.random,

@@ -6,7 +6,7 @@
 -- ARGV    id, send, fencing token (new for each claim), prefix of suppression keys
 --
 -- Replies {'claimed', sealed number and code, locale, channel, attempt (1, 2, ...), ms left until the last moment to
---         submit, ms since the first attempt began that may have left (-1: none may)}
+--         submit, ms since the first attempt began that may have left (-1: none may), number's tag}
 --         {'wait', ms}: another worker holds it, or its time has not come; look again then
 --         {'closed', why}: nothing is to be done any more: gone | its state in the ledger
 --
@@ -41,7 +41,7 @@ end
 
 local function claimed(attempt)
   local fields = redis.call('HMGET', key, 'sealed', 'locale', 'channel')
-  return { 'claimed', fields[1], fields[2], fields[3], attempt, deadline - now, may_have_left_for(attempt) }
+  return { 'claimed', fields[1], fields[2], fields[3], attempt, deadline - now, may_have_left_for(attempt), to_tag }
 end
 
 -- The answer to this very claim was lost: it is given again while it holds.

@@ -6,6 +6,7 @@ import type { Redis } from 'ioredis'
 import type { Locale } from '#verification/message.ts'
 import type { Outcome, OutcomeReason, Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
+import { chooseSender, type Sender } from '#verification/sender.ts'
 import type { Letter, Vault } from '#verification/vault.ts'
 import {
   type Application,
@@ -23,6 +24,8 @@ export type Claimed = Letter & {
   kind: 'claimed'
   locale: Locale
   channel: Channel
+  /** Our number it goes out from. */
+  from: string
   attempt: number
   deadlineMs: number
   /** How long ago the first attempt began whose message may have left; absent when none may. */
@@ -49,8 +52,14 @@ const APPLICATION_TTL_MS = 24 * 3_600_000
 
 export type Deliveries = ReturnType<typeof createDeliveries>
 
-export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
-  const { redis, keys, policy, vault } = deps
+export function createDeliveries(deps: {
+  redis: Redis
+  keys: Keys
+  policy: Policy
+  vault: Vault
+  senders: readonly Sender[]
+}) {
+  const { redis, keys, policy, vault, senders } = deps
   const scripts = {
     claim: loadScript('claim.lua', policy),
     record: loadScript('record.lua', policy),
@@ -75,11 +84,13 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
       const owner = { application: send.application, id: send.verification }
       const letter = vault.open(textAt(reply, 1), owner)
       if (!letter) return { kind: 'unusable', attempt: numberAt(reply, 4), reason: 'key_unknown' }
+      const channel = textAt(reply, 3) as Channel
       return {
         kind: 'claimed',
         ...letter,
         locale: textAt(reply, 2) as Locale,
-        channel: textAt(reply, 3) as Channel,
+        channel,
+        from: chooseSender(senders, textAt(reply, 7), channel).number,
         attempt: numberAt(reply, 4),
         deadlineMs: numberAt(reply, 5),
         ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),

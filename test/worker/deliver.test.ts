@@ -42,7 +42,6 @@ async function worker(
     deliveries: store.deliveries,
     provider,
     policy: store.policy,
-    sender: '+12025550199',
     message: { brand: 'Example', domain: undefined, appHash: undefined, segmentsMax: 1 },
     log: { ...silentLog, info: (fields) => lines.push(fields) },
     random: () => 0,
