@@ -16,7 +16,7 @@ import { type ApiEnv, headerOf } from './context.ts'
 import type { ReadDestination } from './destinations.ts'
 import { codeField, toField } from './fields.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
-import { retryAfter } from './problem.ts'
+import { PROBLEMS, retryAfter } from './problem.ts'
 import { sentenceOf, VERDICT_SENTENCES } from './sentences.ts'
 import { noteExplain, type Start } from './starting.ts'
 
@@ -32,7 +32,9 @@ export type GuideRoutes = {
   pythonRoutes: boolean
 }
 
-type GuideStatus = 200 | 400 | 403 | 429 | 500
+type GuideStatus = 200 | 400 | 403 | 429 | 503
+
+const SEND_FAILED = 'Error sending code via SMS'
 
 /** What came of a call of the guide's, before it is told to a program or to a person. */
 type GuideAnswer = { status: GuideStatus; text: string; page: PageState; retryAfterMs?: number }
@@ -71,7 +73,7 @@ export function guideRoutes(deps: GuideRoutes) {
     const query = readQuery(c, requestFields)
     if (query.kind === 'problem') return c.text('400', 400)
     const { status } = await requestAuth(c, withPlus(query.value.number))
-    return c.text(String(status), status)
+    return c.text(String(plainStatus(status)), plainStatus(status))
   }
 
   function parse(c: Context<ApiEnv>, number: string): ParsedDestination | Refused {
@@ -134,7 +136,9 @@ function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Guid
   c.set('limit', refused.limit)
   const page = { number, numberError: sentenceOf(refused) }
   if (refused.retryAfterMs === undefined) return invalidNumber(page)
-  return { status: 429, text: 'Too Many Requests', page, retryAfterMs: refused.retryAfterMs }
+  const { retryAfterMs } = refused
+  if (PROBLEMS[refused.refusal][0] === 503) return { status: 503, text: SEND_FAILED, page, retryAfterMs }
+  return { status: 429, text: 'Too Many Requests', page, retryAfterMs }
 }
 
 function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
@@ -171,7 +175,12 @@ function tell(
 ): Response | Promise<Response> {
   if (retryAfterMs !== undefined) c.header('Retry-After', retryAfter(retryAfterMs))
   c.header('Vary', 'Accept')
-  return wantsPage(c) ? c.html(renderPage(page), status) : c.text(text, status)
+  return wantsPage(c) ? c.html(renderPage(page), status) : c.text(text, plainStatus(status))
+}
+
+/** The guide knows one answer to a code that cannot be sent, and its status is 500. */
+function plainStatus(status: GuideStatus) {
+  return status === 503 ? 500 : status
 }
 
 function wantsPage(c: Context<ApiEnv>): boolean {
@@ -188,6 +197,6 @@ export function guideFault(c: Context<ApiEnv>, status: 500 | 503): Response | Pr
   const sentence = 'The service cannot answer right now. Try again in a moment.'
   if (wantsPage(c)) return c.html(renderPage({ fault: sentence }), status)
   return c.req.path === '/request-auth'
-    ? c.text('Error sending code via SMS', 500)
+    ? c.text(SEND_FAILED, 500)
     : c.text(status === 503 ? 'Service Unavailable' : 'Internal Server Error', status)
 }

@@ -63,6 +63,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   challenge_required: [403, 'Solve a challenge first, and send its solution along.'],
   challenge_used: [403, 'This challenge was used before. Solve another.'],
   sending_stopped: [503, 'Sending is stopped. Codes already sent can be checked.'],
+  delivery_backlog: [503, 'Too many codes wait to be sent. One sent after them would come too late.'],
   service_unavailable: [503, 'The service cannot answer right now. Try again shortly.'],
   internal_fault: [500, 'Something went wrong on our side.'],
 }

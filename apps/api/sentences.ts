@@ -28,6 +28,7 @@ const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
   traffic_limit: 'Too many codes were sent there.',
   spend_limit: 'No more codes can be sent for now.',
   guess_limit: 'Too many wrong codes were tried.',
+  delivery_backlog: 'Too many people are asking for codes right now.',
   sending_stopped: 'No codes are sent at the moment.',
   challenge_required: 'We could not make sure that you are a person.',
   challenge_used: 'That took too long. Try again.',

@@ -137,11 +137,9 @@ export function createDeliver(deps: {
     return { ...given, actBy: askedAt + goodForMs }
   }
 
-  return async (send, signal) => {
-    const token = randomUUID()
-    const given = await claim(send, token)
-    if (given.kind === 'closed') return { kind: 'closed', why: given.why }
-    if (given.kind === 'wait') return { kind: 'again', waitMs: given.waitMs }
+  /** Makes an attempt at what the claim is for, which may be another send than was asked for. */
+  async function makeAttempt(given: Fresh<Attempt>, token: string, signal: AbortSignal): Promise<Delivered> {
+    const { send } = given
     const outcome = await attempt(send, given, signal)
     const [recorded] = await Promise.all([
       record(send, { token, outcome, attempt: given }),
@@ -157,6 +155,21 @@ export function createDeliver(deps: {
         return { kind: 'closed', why: 'stale' }
       default:
         return recorded satisfies never
+    }
+  }
+
+  return async (send, signal) => {
+    const token = randomUUID()
+    const given = await claim(send, token)
+    if (given.kind === 'closed') return { kind: 'closed', why: given.why }
+    if (given.kind === 'wait') return { kind: 'again', waitMs: given.waitMs }
+    const claimedAt = performance.now()
+    const delivered = await makeAttempt(given, token, signal)
+    if (given.againMs === undefined) return delivered
+    const againMs = Math.max(0, given.againMs - (performance.now() - claimedAt))
+    return {
+      kind: 'again',
+      waitMs: Math.ceil(delivered.kind === 'again' ? Math.min(againMs, delivered.waitMs) : againMs),
     }
   }
 }

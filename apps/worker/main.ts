@@ -9,6 +9,7 @@ import { connectForQueue, connectForRequests, watchRedis } from '#runtime/redis.
 import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
+import { createPace } from '#store/pace.ts'
 import { createSuppressions } from '#store/suppressions.ts'
 import { createVault } from '#verification/vault.ts'
 import { readConfig } from './config.ts'
@@ -34,6 +35,7 @@ const cutOff = new AbortController()
 const inbound = createInbound({
   suppressions: createSuppressions(parts),
   send: (message) => provider.send(message, cutOff.signal),
+  pace: createPace(parts),
   regions: config.regions,
   brand: config.message.brand,
   contact: config.contact,

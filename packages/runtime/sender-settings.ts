@@ -9,7 +9,7 @@ import { type Kind, listOf, type Reader } from './env.ts'
 const SANDBOX_SENDER = '+12025550199'
 
 const perSecond: Kind<number> = {
-  expected: 'segments a second, such as 4 or 0.5, at most 100000',
+  expected: 'segments a second from 0.1 to 100000, such as 4 or 0.5',
   parse: parsePerSecond,
 }
 

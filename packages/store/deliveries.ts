@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis'
 import type { Locale } from '#verification/message.ts'
 import type { Outcome, OutcomeReason, Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
-import { chooseSender, type Sender } from '#verification/sender.ts'
+import type { Sender } from '#verification/sender.ts'
 import type { Letter, Vault } from '#verification/vault.ts'
 import {
   type Application,
@@ -17,26 +17,33 @@ import {
   type VerificationId,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
-import { ask, askAll, loadScript, numberAt, textAt } from './script.ts'
+import { createLines } from './lines.ts'
+import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
+
+/**
+ * What a claim was given for. `send` is the one that was asked for, or, while more wait than may leave, another whose
+ * code has longer to live: then `againMs` is when to look at the one that was asked for again.
+ */
+type Given = { send: SendReference; attempt: number; againMs?: number }
 
 /** The right to make one attempt. `deadlineMs`: how long from now a message may still be handed over. */
-export type Claimed = Letter & {
-  kind: 'claimed'
-  locale: Locale
-  channel: Channel
-  /** Our number it goes out from. */
-  from: string
-  attempt: number
-  deadlineMs: number
-  /** How long ago the first attempt began whose message may have left; absent when none may. */
-  mayHaveLeftMs?: number
-}
+export type Claimed = Letter &
+  Given & {
+    kind: 'claimed'
+    locale: Locale
+    channel: Channel
+    /** Our number it goes out from. */
+    from: string
+    deadlineMs: number
+    /** How long ago the first attempt began whose message may have left; absent when none may. */
+    mayHaveLeftMs?: number
+  }
 export type Claim =
   | Claimed
   | { kind: 'wait'; waitMs: number }
   | { kind: 'closed'; why: string }
   /** Claimed, but not to be acted on, such as when it is sealed with a key this worker lacks: to be given back. */
-  | { kind: 'unusable'; attempt: number; reason: OutcomeReason }
+  | (Given & { kind: 'unusable'; reason: OutcomeReason })
 export type Recorded =
   | { kind: 'recorded'; state: SendState }
   | { kind: 'retry'; waitMs: number }
@@ -59,9 +66,10 @@ export function createDeliveries(deps: {
   vault: Vault
   senders: readonly Sender[]
 }) {
-  const { redis, keys, policy, vault, senders } = deps
+  const { redis, keys, policy, vault } = deps
+  const lines = createLines(deps)
   const scripts = {
-    claim: loadScript('claim.lua', policy),
+    claim: loadScript('claim.lua', policy, lines.lua),
     record: loadScript('record.lua', policy),
     receipt: loadScript('receipt.lua', policy),
     sweep: loadScript('sweep.lua', policy),
@@ -71,30 +79,51 @@ export function createDeliveries(deps: {
     keys.agenda(application),
   ]
 
+  function askClaim({ application, verification, send }: SendReference, token: string, line: string) {
+    return scripts.claim(
+      redis,
+      [keys.verification(application, verification), keys.stopped(), keys.turn(token)],
+      [send, token, keys.suppressions(), line],
+    )
+  }
+
+  function decodeClaimed(reply: Reply): Claim {
+    const owner = keys.ownerOf(textAt(reply, 9))
+    const againMs = numberAt(reply, 11)
+    const given: Given = {
+      send: { ...owner, send: numberAt(reply, 10) },
+      attempt: numberAt(reply, 4),
+      ...(againMs < 0 ? {} : { againMs }),
+    }
+    const letter = vault.open(textAt(reply, 1), { application: owner.application, id: owner.verification })
+    if (!letter) return { kind: 'unusable', ...given, reason: 'key_unknown' }
+    const channel = textAt(reply, 3) as Channel
+    return {
+      kind: 'claimed',
+      ...letter,
+      ...given,
+      locale: textAt(reply, 2) as Locale,
+      channel,
+      from: lines.senderOf({ line: textAt(reply, 8), tag: textAt(reply, 7), channel }),
+      deadlineMs: numberAt(reply, 5),
+      ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
+    }
+  }
+
   return {
-    /** @param token new for each claim; what is recorded later counts only while it still holds */
-    async claim(send: SendReference, token: string): Promise<Claim> {
-      const reply = await scripts.claim(
-        redis,
-        [...keysOf(send), keys.stopped()],
-        [send.verification, send.send, token, keys.suppressions()],
-      )
+    /**
+     * @param asked the send a worker was woken for; another may be more urgent
+     * @param token new for each claim; what is recorded later counts only while it still holds
+     */
+    async claim(asked: SendReference, token: string): Promise<Claim> {
+      let reply = await askClaim(asked, token, '')
+      if (reply[0] === 'no_line') {
+        const { key } = lines.lineOf(textAt(reply, 1), textAt(reply, 2) as Channel)
+        reply = await askClaim(asked, token, key)
+      }
       if (reply[0] === 'wait') return { kind: 'wait', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
-      const owner = { application: send.application, id: send.verification }
-      const letter = vault.open(textAt(reply, 1), owner)
-      if (!letter) return { kind: 'unusable', attempt: numberAt(reply, 4), reason: 'key_unknown' }
-      const channel = textAt(reply, 3) as Channel
-      return {
-        kind: 'claimed',
-        ...letter,
-        locale: textAt(reply, 2) as Locale,
-        channel,
-        from: chooseSender(senders, textAt(reply, 7), channel).number,
-        attempt: numberAt(reply, 4),
-        deadlineMs: numberAt(reply, 5),
-        ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
-      }
+      return decodeClaimed(reply)
     },
 
     /** @param waitMs when a busy attempt may be made again; `from` is our number, where a provider was asked */

@@ -33,6 +33,9 @@ export function luaPolicy(policy: Policy): string {
     idempotency_ttl_ms: policy.idempotencyTtlMs,
     suppression_ttl_ms: policy.suppressionTtlMs,
     reply_wait_ms: policy.replyWaitMs,
+    burst_ms: policy.burstMs,
+    turn_longest_ms: policy.turnLongestMs,
+    backlog_retry_ms: policy.backlogRetryMs,
     clock_key: policy.clockKey,
   })}\n`
 }
@@ -40,6 +43,12 @@ export function luaPolicy(policy: Policy): string {
 /** The rules a script asks, by scope in the order of SCOPES, as gate.lua reads them. */
 export function luaRules(name: string, rules: readonly Rule[]): string {
   return `policy.${name} = ${literal(SCOPES.map((scope) => luaScope(scope, rules)))}\n`
+}
+
+/** The lines of our numbers by their keys, as line.lua reads them. */
+export function luaLines(lines: readonly { key: string; paceKey: string; segmentMs: number }[]): string {
+  const entries = lines.map(({ key, paceKey, segmentMs }) => [key, { pace: paceKey, segment_ms: segmentMs }])
+  return `policy.lines = ${literal(Object.fromEntries(entries))}\n`
 }
 
 function windowLimit({ name, max, windowMs }: WindowLimit): Value {
@@ -95,5 +104,5 @@ function literal(value: Value): string {
   if (typeof value !== 'object') return JSON.stringify(value)
   if (Array.isArray(value)) return `{${value.map(literal).join(',')}}`
   const entries = Object.entries(value).filter(([, part]) => part !== undefined)
-  return `{${entries.map(([name, part]) => `${name}=${literal(part as Value)}`).join(',')}}`
+  return `{${entries.map(([name, part]) => `[${JSON.stringify(name)}]=${literal(part as Value)}`).join(',')}}`
 }

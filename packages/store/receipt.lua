@@ -21,6 +21,7 @@ if not state then return { 'gone' } end
 if not rank[state] or rank[news] <= rank[state] then return { 'kept', state } end
 local now = now_ms()
 move_send(key, send, news, now, 'message', message)
+if state == 'queued' or state == 'unknown' then leave_line(key, send) end
 if reason ~= '' then redis.call('HSET', key, send_field(send, 'reason'), reason) end
 redis.call('HDEL', key, send_field(send, 'retry'))
 return { 'moved', news }

@@ -8,7 +8,7 @@
 -- KEYS[6] suppression  hash: there when the number told one of ours to stop
 -- KEYS[7...13] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
---         facts for the gate, as start.lua, but `trusted`, which the verification knows
+--         facts for the gate, as start.lua, but `trusted`, which the verification knows; line, as start.lua
 --
 -- Replies {'sent_again', ...} as start.lua, or {'refused', code, retry after ms (-1: never)}
 --
@@ -22,7 +22,7 @@
 --@include resending.lua
 
 local key, sends_key, wrong_key, agenda, stopped, suppression = unpack(KEYS)
-local id, code_mac, sealed, spend, number, region, challenged = unpack(ARGV)
+local id, code_mac, sealed, spend, number, region, challenged, line = unpack(ARGV)
 local now = now_ms()
 
 if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
@@ -35,6 +35,7 @@ if redis.call('EXISTS', suppression) == 1 then return { 'refused', 'recipient_op
 local refusal = resend_refusal(pending, now)
   or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
   or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
+if not is_test then refusal = refusal or backlog_refusal_of(pending, line, now) end
 if refusal then return refusal end
 local facts = gate_facts(spend, number, region, pending.trusted, challenged)
 local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 7) }, facts, now)
@@ -42,4 +43,4 @@ if passage.refusal then return passage.refusal end
 
 window_add(sends_key, policy.send_limits, now)
 count_passage(passage, pending.held)
-return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage), now)
+return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage), line, now)

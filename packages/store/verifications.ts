@@ -9,6 +9,7 @@ import type { Locale } from '#verification/message.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
 import { createMemory } from '#verification/remember.ts'
+import type { Sender } from '#verification/sender.ts'
 import type { CodeOwner, Vault } from '#verification/vault.ts'
 import {
   type Application,
@@ -20,6 +21,7 @@ import {
   type VerificationView,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
+import { createLines } from './lines.ts'
 import { luaRules } from './lua-policy.ts'
 import { type Asker, createPassage, type Place } from './passage.ts'
 import { createRecentStarts } from './recent-starts.ts'
@@ -83,6 +85,8 @@ type Material = readonly [string, string, string, string, string, string]
 const NO_MATERIAL: Material = ['', '', '', '', '', '']
 /** About 12 MB; five minutes of 160 starts a second. */
 const OWNERS_REMEMBERED_MAX = 50_000
+/** How long a line that was full a moment ago is taken to be full, so that no code is made in vain. */
+const BACKLOG_REMEMBERED_MS = 1_000
 /** A start is asked again when a code must be made, or made for another verification; more often than this never. */
 const TRIES_MAX = 6
 
@@ -93,6 +97,7 @@ export function createVerifications(deps: {
   keys: Keys
   policy: Policy
   vault: Vault
+  senders: readonly Sender[]
   /** What a message in this language comes to; its price is counted before it is sent. */
   countSegments: (locale: Locale) => number
 }) {
@@ -100,7 +105,8 @@ export function createVerifications(deps: {
   const recent = createRecentStarts()
   const passage = createPassage(deps)
   const owners = createMemory<Known>(OWNERS_REMEMBERED_MAX)
-  const gate = luaRules('gate', policy.rules)
+  const lines = createLines(deps)
+  const gate = luaRules('gate', policy.rules) + lines.lua
   const scripts = {
     start: loadScript('start.lua', policy, gate),
     resend: loadScript('resend.lua', policy, gate),
@@ -210,6 +216,7 @@ export function createVerifications(deps: {
     const { application, purpose, channel, locale, idempotencyKey, challenge } = request
     const [codeMac, sealed, newId, ...resend] = material
     const fingerprint = idempotencyKey ? vault.fingerprint(['start', tag, purpose, channel, locale]) : ''
+    const segments = countSegments(locale)
     return scripts.start(
       redis,
       [
@@ -240,9 +247,11 @@ export function createVerifications(deps: {
         request.held ?? '',
         request.silent ? 'silent' : '',
         challenge === undefined ? '' : Math.max(1, challenge.expiresAtMs - Date.now()),
-        ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(locale) }),
+        ...passage.factsOf(place, { destinationTag: tag, channel, segments }),
         request.trusted ? 'trusted' : '',
         challenge === undefined ? '' : 'challenged',
+        lines.lineOf(tag, channel).key,
+        lines.segmentsIn(channel, segments),
       ],
     )
   }
@@ -280,19 +289,23 @@ export function createVerifications(deps: {
   return {
     /**
      * Refuses with: recipient_opted_out, resend_cooldown, sends_exhausted, send_limit, check_limit,
-     * idempotency_mismatch, any GateRefusal.
+     * idempotency_mismatch, delivery_backlog, any GateRefusal.
      */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
       const name = `${request.application} ${tag} ${request.purpose}`
       const place = passage.placeOf(request.destination, request.region)
-      // A number that was sent to a moment ago is most likely refused: the script is asked before a code is made.
-      let material = recent.isLikely(name) ? NO_MATERIAL : await makeMaterial(request, tag)
+      // A number that was sent to a moment ago, or one of a full line, is most likely refused: the script is asked before a code is made.
+      const line = lines.lineOf(tag, request.channel).key
+      const isLikelyRefused = recent.isLikely(name) || recent.isLikely(line)
+      let material = isLikelyRefused ? NO_MATERIAL : await makeMaterial(request, tag)
       for (let tries = 0; tries < TRIES_MAX; tries++) {
         const reply = await askStart(request, place, tag, material)
         if (reply[0] !== 'make') {
           const started = decodeStarted(reply)
           recent.note(name, started)
+          if (started.kind === 'refused' && started.refusal === 'delivery_backlog')
+            recent.note(line, refused(started.refusal, BACKLOG_REMEMBERED_MS))
           if (started.kind === 'started')
             owners.set(`${request.application} ${started.id}`, {
               tag,
@@ -336,6 +349,7 @@ export function createVerifications(deps: {
           sealed,
           ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(known.locale) }),
           asker.challenge === undefined ? '' : 'challenged',
+          lines.lineOf(tag, channel).key,
         ],
       )
       return decodeStarted(reply)

@@ -55,6 +55,12 @@ export type Policy = {
   suppressionTtlMs: number
   /** No keyword of a number is answered twice within this, so that two robots cannot go on writing to each other. */
   replyWaitMs: number
+  /** How far ahead of its rate a sender may be: what it may hand over at once, as time. */
+  burstMs: number
+  /** The longest a send waits before it is looked at again, when more wait for its sender than may leave. */
+  turnLongestMs: number
+  /** Nobody who is refused because too much waits is told to come back sooner. */
+  backlogRetryMs: number
   /** Only where recorded traffic is replayed: the key that holds the time, in milliseconds, instead of Redis's clock. */
   clockKey?: string
 }
@@ -96,4 +102,7 @@ export const DEFAULT_POLICY: Policy = {
   idempotencyTtlMs: 24 * hour,
   suppressionTtlMs: 5 * 365 * 24 * hour,
   replyWaitMs: 24 * hour,
+  burstMs: second,
+  turnLongestMs: 30 * second,
+  backlogRetryMs: 5 * second,
 }

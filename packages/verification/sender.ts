@@ -22,13 +22,18 @@ const KIND_RATES: Readonly<Record<SenderKind, number>> = {
   canadian: 1,
 }
 
+/** SignalWire places one call a second for an account, whatever number it comes from. */
+export const CALLS_PER_SECOND = 1
+
+/** Of a slower one a message would not leave within a minute. */
+const PER_SECOND_LEAST = 0.1
 const PER_SECOND_MOST = 100_000
 const entry = /^(\+[1-9][0-9]{6,14}|[0-9]{5,6})(?::(.+))?$/
 
 /** Segments a second, such as `4` or `0.5`. */
 export function parsePerSecond(text: string): number | undefined {
   const rate = /^[0-9]{1,6}(\.[0-9]{1,2})?$/.test(text) ? Number(text) : 0
-  return rate > 0 && rate <= PER_SECOND_MOST ? rate : undefined
+  return rate >= PER_SECOND_LEAST && rate <= PER_SECOND_MOST ? rate : undefined
 }
 
 /**

@@ -13,6 +13,7 @@ import { freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
 import type { Code } from '#verification/code.ts'
 import type { Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
+import type { Sender } from '#verification/sender.ts'
 import { type Application, parseVerificationId, type SendReference } from '#verification/verification.ts'
 
 export { FORM_APPLICATION }
@@ -46,7 +47,12 @@ export type Line = LogFields & { level: string; msg: string }
 export type Json = Record<string, unknown>
 export type Headers = Record<string, string>
 
-type Options = { config?: Partial<AppConfig>; policy?: Partial<Policy>; readiness?: Readiness }
+type Options = {
+  config?: Partial<AppConfig>
+  policy?: Partial<Policy>
+  readiness?: Readiness
+  senders?: readonly Sender[]
+}
 
 const everyLine: Line[] = []
 const everyCode = new Set<string>()
@@ -73,8 +79,8 @@ function keptLog(lines: Line[]): Log {
   return { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
 }
 
-export function apiOn(redis: Redis, { config, policy, readiness }: Options = {}) {
-  const store = storeOn(redis, policy)
+export function apiOn(redis: Redis, { config, policy, readiness, senders }: Options = {}) {
+  const store = storeOn(redis, policy, undefined, undefined, senders)
   const enqueued: SendReference[] = []
   const receipts: Receipt[] = []
   const lines: Line[] = []
