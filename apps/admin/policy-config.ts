@@ -9,7 +9,8 @@ export type PolicyConfig = Settings & { regions: ReadonlySet<Region>; lists: Lis
 
 export function readConfig(env: Environment): { config: PolicyConfig; problems: readonly string[] } {
   const reader = createReader(env)
-  const { regions } = readRegions(reader)
-  const config = { ...readSettings(reader), regions, lists: readLists(reader) }
+  const settings = readSettings(reader)
+  const { regions } = readRegions(reader, settings.senders)
+  const config = { ...settings, regions, lists: readLists(reader) }
   return { config, problems: reader.problems }
 }

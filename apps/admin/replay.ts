@@ -20,6 +20,7 @@ import { DEFAULT_LOCALE, type Locale } from '#verification/message.ts'
 import type { Policy } from '#verification/policy.ts'
 import { priceOf } from '#verification/price.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
+import type { Sender } from '#verification/sender.ts'
 import { createVault } from '#verification/vault.ts'
 import { type Application, DEFAULT_PURPOSE } from '#verification/verification.ts'
 import type { Traffic } from './traffic.ts'
@@ -40,6 +41,8 @@ export type Verdict = {
 export type Replay = { judge(traffic: Traffic): Promise<Verdict>; end(): Promise<void> }
 
 const SWEEP_AT_ONCE = 200
+/** What is asked is who would be refused, not how soon a message leaves. */
+const UNHURRIED: Sender = { number: '+12025550199', kind: '10dlc', perSecond: 1_000_000 }
 const CLOCK_TTL_S = 3_600
 
 export type ReplayOptions = {
@@ -57,7 +60,7 @@ export function createReplay({ redis, regions, lists, countSegments, ...options 
     codeKeys: [{ id: 'r', secret: randomBytes(32) }],
     destinationKey: randomBytes(32),
   })
-  const parts = { redis, keys, policy, vault }
+  const parts = { redis, keys, policy, vault, senders: [UNHURRIED] }
   const verifications = createVerifications({ ...parts, countSegments })
   const deliveries = createDeliveries(parts)
   const listed = createListing(lists)

@@ -11,7 +11,13 @@ import {
   type Reader,
   toggle,
 } from '#runtime/env.ts'
-import { isRepeated, readKeysInRedis, readSettings, type Settings } from '#runtime/settings.ts'
+import {
+  isRepeated,
+  readKeysInRedis,
+  readSettings,
+  requireInProduction,
+  type Settings,
+} from '#runtime/settings.ts'
 import {
   type ApiKey,
   DEFAULT_SCOPES,
@@ -22,6 +28,7 @@ import {
 } from '#verification/api-key.ts'
 import type { Region } from '#verification/destination.ts'
 import type { Lists } from '#verification/lists.ts'
+import { canCall } from '#verification/sender.ts'
 import { type Channel, FORM_APPLICATION } from '#verification/verification.ts'
 import type { CallbackConfig } from './callbacks.ts'
 import { type ChallengeSettings, readChallenges } from './challenge-settings.ts'
@@ -52,7 +59,7 @@ export type ApiConfig = Settings &
     streamLimits: StreamLimits
     /** Where SignalWire's callbacks come, and what they are signed with; without it none are taken. */
     callbacks: CallbackConfig | undefined
-    /** The ways a code can go with PROVIDERS. */
+    /** The ways a code can go with PROVIDERS and the numbers there are. */
     channels: readonly Channel[]
   }
 
@@ -100,6 +107,8 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
   if (reader.production && !keysInRedis && !reader.has('API_KEYS')) {
     reader.problem('API_KEYS', 'must be set when NODE_ENV=production, or API_KEYS_IN_REDIS=on')
   }
+  // The numbers are the worker's to use; here they say how many codes can still leave in time.
+  if (reader.production) requireInProduction(reader, ['SIGNALWIRE_NUMBER'])
   const config: ApiConfig = {
     ...settings,
     production: reader.production,
@@ -118,9 +127,10 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
       max: reader.value('STREAMS_MAX', integer(1, 10_000), 500),
       applicationMax: reader.value('STREAMS_APPLICATION_MAX', integer(1, 10_000), 200),
     },
-    ...readRegions(reader),
+    ...readRegions(reader, settings.senders),
     callbacks: readCallbacks(reader, settings.publicUrl),
-    channels: settings.providers.includes('rest') ? ['sms', 'call'] : ['sms'],
+    channels:
+      settings.providers.includes('rest') && settings.senders.some(canCall) ? ['sms', 'call'] : ['sms'],
   }
   return { config, problems: reader.problems }
 }

@@ -26,7 +26,7 @@ import { challengeFields, createFormChallenge } from './form-challenge.ts'
 import { openPolicy } from './headers.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
 import { SCRIPT, sourcesOf } from './page-challenge.ts'
-import { retryAfter } from './problem.ts'
+import { PROBLEMS, retryAfter } from './problem.ts'
 import { sentenceOf, VERDICT_SENTENCES } from './sentences.ts'
 import { type Alarm, noteExplain, type Start, tellAlarms } from './starting.ts'
 
@@ -100,7 +100,7 @@ export function guideRoutes(deps: GuideRoutes) {
     const query = readQuery(c, requestFields)
     if (query.kind === 'problem') return c.text('400', 400)
     const { status } = await requestAuth(c, { ...query.value, number: withPlus(query.value.number) })
-    return c.text(String(status), status)
+    return c.text(String(plainStatus(status)), plainStatus(status))
   }
 
   function parse(c: Context<ApiEnv>, number: string): ParsedDestination | Refused {
@@ -196,7 +196,7 @@ export function guideRoutes(deps: GuideRoutes) {
     if (retryAfterMs !== undefined) c.header('Retry-After', retryAfter(retryAfterMs))
     c.header('Vary', 'Accept')
     if (wantsPage(c)) return showPage(c, page, status)
-    return c.text(text, status === 503 ? 500 : status)
+    return c.text(text, plainStatus(status))
   }
 
   function showPage(c: Context<ApiEnv>, page: PageState, status: GuideStatus = 200) {
@@ -214,7 +214,9 @@ function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Guid
   c.set('limit', refused.limit)
   const page = { number, numberError: sentenceOf(refused) }
   if (refused.retryAfterMs === undefined) return invalidNumber(page)
-  return { status: 429, text: 'Too Many Requests', page, retryAfterMs: refused.retryAfterMs }
+  const { retryAfterMs } = refused
+  if (PROBLEMS[refused.refusal][0] === 503) return { status: 503, text: SEND_FAILED, page, retryAfterMs }
+  return { status: 429, text: 'Too Many Requests', page, retryAfterMs }
 }
 
 function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
@@ -240,6 +242,11 @@ function invalidNumber(page: PageState): GuideAnswer {
 
 function forbidden(page: PageState): GuideAnswer {
   return { status: 403, text: 'Forbidden', page }
+}
+
+/** The guide knows one answer to a code that cannot be sent, and its status is 500. */
+function plainStatus(status: GuideStatus) {
+  return status === 503 ? 500 : status
 }
 
 function wantsPage(c: Context<ApiEnv>): boolean {

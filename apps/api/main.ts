@@ -41,6 +41,7 @@ const parts = {
   keys: createKeys(config.redisPrefix),
   policy: config.policy,
   vault: createVault(config),
+  senders: config.senders,
 }
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const watch = watchRedis(redis, { production: config.production, log })

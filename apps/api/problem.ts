@@ -85,6 +85,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   number_denied: [403, 'Codes are not sent to this number.'],
   stream_limit: [429, 'Too many verifications are being followed. Read this one, or try again shortly.'],
   sending_stopped: [503, 'Sending is stopped. Codes already sent can be checked.'],
+  delivery_backlog: [503, 'Too many codes wait to be sent. One sent after them would come too late.'],
   service_unavailable: [503, 'The service cannot answer right now. Try again shortly.'],
   internal_fault: [500, 'Something went wrong on our side.'],
 }

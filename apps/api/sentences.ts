@@ -41,6 +41,7 @@ const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
   traffic_limit: 'Too many codes were sent there.',
   spend_limit: 'No more codes can be sent for now.',
   guess_limit: 'Too many wrong codes were tried.',
+  delivery_backlog: 'Too many people are asking for codes right now.',
   sending_stopped: 'No codes are sent at the moment.',
   challenge_required: 'Codes cannot be sent to this number right now.',
   unknown_verification: 'There is no code for this number. Ask for one first.',

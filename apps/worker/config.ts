@@ -9,13 +9,7 @@ import {
   type Reader,
   url,
 } from '#runtime/env.ts'
-import {
-  type ProviderName,
-  readSettings,
-  requireInProduction,
-  type Settings,
-  senderNumber,
-} from '#runtime/settings.ts'
+import { type ProviderName, readSettings, requireInProduction, type Settings } from '#runtime/settings.ts'
 import type { Region } from '#verification/destination.ts'
 import { CONTACT_LONGEST, isContact } from '#verification/reply.ts'
 import { readWebhook, type WebhookConfig } from './webhook-settings.ts'
@@ -36,8 +30,6 @@ export type WorkerConfig = Settings & {
   contact: string
   /** The regions in which a person who writes to us is answered: where codes are sent to. */
   regions: ReadonlySet<Region>
-  /** The number messages come from. */
-  sender: string
   signalwire: SignalWire
   /** Where SignalWire's REST is, or the sandbox's. */
   restUrl: string
@@ -58,7 +50,6 @@ const context: Kind<string> = {
 
 /** What the sandbox is told; it asks for nothing in particular. */
 const SANDBOX_CREDENTIALS = { project: 'sandbox', token: 'sandbox' }
-const SANDBOX_SENDER = '+12025550199'
 
 export function readConfig(env: Environment): { config: WorkerConfig; problems: readonly string[] } {
   const reader = createReader(env)
@@ -66,7 +57,6 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
   if (reader.production) {
     requireInProduction(reader, ['SIGNALWIRE_PROJECT', 'SIGNALWIRE_TOKEN', 'SIGNALWIRE_NUMBER'])
   }
-  const sender = reader.value('SIGNALWIRE_NUMBER', senderNumber, SANDBOX_SENDER)
   const config: WorkerConfig = {
     ...settings,
     production: reader.production,
@@ -74,8 +64,7 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
     port: reader.value('WORKER_PORT', integer(0, 65_535), 3002),
     concurrency: reader.value('WORKER_CONCURRENCY', integer(1, 1_000), 50),
     contact: reader.value('SUPPORT_CONTACT', contact, ''),
-    regions: readRegions(reader).regions,
-    sender,
+    regions: readRegions(reader, settings.senders).regions,
     ...readSignalWire(reader, settings.providers),
     webhook: readWebhook(reader),
   }
@@ -111,7 +100,7 @@ function readSignalWire(
     )
   }
   if (project !== '' && !reader.has('SIGNALWIRE_NUMBER')) {
-    reader.problem('SIGNALWIRE_NUMBER', 'must be set with SIGNALWIRE_PROJECT: the number messages come from')
+    reader.problem('SIGNALWIRE_NUMBER', 'must be set with SIGNALWIRE_PROJECT: the numbers messages come from')
   }
   if (project === '') {
     return {

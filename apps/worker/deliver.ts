@@ -48,7 +48,6 @@ export function createDeliver(deps: {
   deliveries: Deliveries
   provider: Provider
   policy: Policy
-  sender: string
   message: MessageStyle
   log: Log
   random: () => number
@@ -66,8 +65,8 @@ export function createDeliver(deps: {
   }
 
   function messageOf(send: SendReference, claim: Claimed): Message {
-    const { code, destination: to, locale, channel, context, deadlineMs: validForMs } = claim
-    const { sender: from, message: style } = deps
+    const { code, destination: to, from, locale, channel, context, deadlineMs: validForMs } = claim
+    const { message: style } = deps
     const addressed = { from, to, reference: formatReference(send), validForMs }
     return channel === 'call'
       ? { ...addressed, channel, speech: speechOf({ code, brand: style.brand, locale }) }
@@ -130,8 +129,12 @@ export function createDeliver(deps: {
   }
 
   /** What has happened is offered to Redis for as long as the lease holds; then the lease itself says `unknown`. */
-  function record(send: SendReference, token: string, outcome: Outcome, waitMs: number): Promise<Recorded> {
-    const from = outcome.provider === undefined ? '' : deps.sender
+  function record(
+    send: SendReference,
+    { token, outcome, attempt }: { token: string; outcome: Outcome; attempt: Attempt },
+  ): Promise<Recorded> {
+    const waitMs = waitOf(outcome, attempt.attempt, deps.random)
+    const from = outcome.provider === undefined || attempt.kind === 'unusable' ? '' : attempt.from
     return untilTaken(policy.leaseMs, () => deliveries.record(send, { token, outcome, waitMs, from }))
   }
 
@@ -144,14 +147,12 @@ export function createDeliver(deps: {
     return { ...given, actBy: askedAt + goodForMs }
   }
 
-  return async (send, signal) => {
-    const token = randomUUID()
-    const given = await claim(send, token)
-    if (given.kind === 'closed') return { kind: 'closed', why: given.why }
-    if (given.kind === 'wait') return { kind: 'again', waitMs: given.waitMs }
+  /** Makes an attempt at what the claim is for, which may be another send than was asked for. */
+  async function makeAttempt(given: Fresh<Attempt>, token: string, signal: AbortSignal): Promise<Delivered> {
+    const { send } = given
     const outcome = await attempt(send, given, signal)
     const [recorded] = await Promise.all([
-      record(send, token, outcome, waitOf(outcome, given.attempt, deps.random)),
+      record(send, { token, outcome, attempt: given }),
       rememberMessage(send, outcome),
     ])
     switch (recorded.kind) {
@@ -164,6 +165,21 @@ export function createDeliver(deps: {
         return { kind: 'closed', why: 'stale' }
       default:
         return recorded satisfies never
+    }
+  }
+
+  return async (send, signal) => {
+    const token = randomUUID()
+    const given = await claim(send, token)
+    if (given.kind === 'closed') return { kind: 'closed', why: given.why }
+    if (given.kind === 'wait') return { kind: 'again', waitMs: given.waitMs }
+    const claimedAt = performance.now()
+    const delivered = await makeAttempt(given, token, signal)
+    if (given.againMs === undefined) return delivered
+    const againMs = Math.max(0, given.againMs - (performance.now() - claimedAt))
+    return {
+      kind: 'again',
+      waitMs: Math.ceil(delivered.kind === 'again' ? Math.min(againMs, delivered.waitMs) : againMs),
     }
   }
 }

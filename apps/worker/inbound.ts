@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto'
 import type { Inbound, InboundListener, TextMessage } from '#providers/provider.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
-import { senderNumber } from '#runtime/settings.ts'
+import type { Pace } from '#store/pace.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Heeded, Suppressions } from '#store/suppressions.ts'
 import {
@@ -21,6 +21,8 @@ import { type Keyword, readKeyword } from '#verification/keyword.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import { replyText } from '#verification/reply.ts'
 import { backoffMs } from '#verification/retry.ts'
+import { segmentsOf } from '#verification/segments.ts'
+import { parseSender } from '#verification/sender.ts'
 import { REPLY_REFERENCE } from '#verification/verification.ts'
 
 const OFFERED_FOR_MS = 3_600_000
@@ -52,6 +54,7 @@ export type InboundMessages = {
 export function createInbound(deps: {
   suppressions: Suppressions
   send: (message: TextMessage) => Promise<Outcome>
+  pace: Pace
   regions: ReadonlySet<Region>
   brand: string
   contact: string
@@ -62,6 +65,8 @@ export function createInbound(deps: {
   const stopping = new AbortController()
   const waiting: Asked[] = []
   const answering = new Set<Promise<void>>()
+  /** The last answer of each of our numbers that waits for its pace. */
+  const turns = new Map<string, Promise<boolean>>()
   let heeding: Promise<void> | undefined
 
   /** Who could get no code gets no answer either: an answer costs money, and anybody can write to us. */
@@ -114,12 +119,42 @@ export function createInbound(deps: {
     answering.add(promise)
   }
 
+  /** Whether an answer may leave its number now, after all that came before it. */
+  async function mayLeave(sender: string, segments: number, giveUpAt: number): Promise<boolean> {
+    for (;;) {
+      const waitMs = await askPace(sender, segments)
+      if (waitMs === 0) return true
+      if (stopping.signal.aborted || performance.now() + waitMs > giveUpAt) return false
+      await pause(waitMs)
+    }
+  }
+
+  async function askPace(sender: string, segments: number): Promise<number> {
+    try {
+      return await deps.pace.take(sender, segments)
+    } catch (error) {
+      if (!(error instanceof StoreFault)) throw error
+      return OFFERED_AGAIN_AFTER_MS
+    }
+  }
+
+  /** One after the other for each number: a crowd that asks for help must not knock at Redis all at once. */
+  function turnOf({ sender, cameAt }: Asked, body: string): Promise<boolean> {
+    const { segments } = segmentsOf(body)
+    const before = turns.get(sender) ?? Promise.resolve(true)
+    const turn = before.then(() => mayLeave(sender, segments, cameAt + VALID_FOR_MS))
+    turns.set(sender, turn)
+    return turn
+  }
+
   /** Tried again only when it is known not to have left. */
   async function sendAnswer(asked: Asked): Promise<void> {
     const body = replyText(asked.keyword, deps)
     const addressed = { from: asked.sender, to: asked.destination, reference: REPLY_REFERENCE }
     const message = { ...addressed, channel: 'sms' as const, body, validForMs: VALID_FOR_MS }
     for (let attempt = 1; ; attempt++) {
+      if (!(await turnOf(asked, body)))
+        return log.warn({ ...fieldsOf(asked), attempt, reason: 'not_sent_in_time' }, 'answer')
       const outcome = await deps.send(message)
       const fields = { ...fieldsOf(asked), attempt, outcome: outcome.kind }
       if (outcome.kind === 'accepted') return log.info(fields, 'answer')
@@ -132,7 +167,7 @@ export function createInbound(deps: {
   function take(message: Inbound): void {
     const keyword = readKeyword(message.text)
     const destination = parseReturnAddress(message.from)
-    const sender = senderNumber.parse(message.to)
+    const sender = parseSender(message.to)?.number
     log.info({ keyword, destination: destination && maskDestination(destination) }, 'message came in')
     if (keyword === 'none' || !destination || !sender) return
     const asked = { keyword, destination, sender, cameAt: performance.now(), token: randomUUID() }

@@ -11,6 +11,7 @@ import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
 import { createLibraries } from '#store/libraries.ts'
 import { createOutbox } from '#store/outbox.ts'
+import { createPace } from '#store/pace.ts'
 import { createSuppressions } from '#store/suppressions.ts'
 import { createVault } from '#verification/vault.ts'
 import { readConfig } from './config.ts'
@@ -31,13 +32,14 @@ const queueRedis = connectForQueue(config.redisUrl, log)
 const { policy } = config
 const vault = createVault(config)
 const keys = createKeys(config.redisPrefix)
-const parts = { redis, keys, policy, vault }
+const parts = { redis, keys, policy, vault, senders: config.senders }
 const deliveries = createDeliveries(parts)
 const receipts = createReceipts({ deliveries, log })
 const cutOff = new AbortController()
 const inbound = createInbound({
   suppressions: createSuppressions(parts),
   send: (message) => provider.send(message, cutOff.signal),
+  pace: createPace(parts),
   regions: config.regions,
   brand: config.message.brand,
   contact: config.contact,
@@ -51,7 +53,6 @@ const deliver = createDeliver({
   deliveries,
   provider,
   policy,
-  sender: config.sender,
   message: config.message,
   log,
   random: Math.random,

@@ -1,8 +1,8 @@
 /** Where codes may go, as settings: the regions, and what is said about single numbers. */
 import { parseRegion, type Region, regionOf } from '#verification/destination.ts'
 import { type Lists, parseListed, parseTestNumber, type TestNumber } from '#verification/lists.ts'
+import type { Sender } from '#verification/sender.ts'
 import { type Kind, listOf, type Reader, toggle } from './env.ts'
-import { senderNumber } from './settings.ts'
 
 const region: Kind<Region> = {
   expected: 'a two-letter country code such as US (ISO 3166-1)',
@@ -37,10 +37,13 @@ export function readLists(reader: Reader): Lists {
   }
 }
 
-/** `country`: how a number without `+` is read where nobody names one. */
-export function readRegions(reader: Reader): { regions: ReadonlySet<Region>; country: Region } {
-  const sender = reader.value('SIGNALWIRE_NUMBER', senderNumber, '')
-  const country = regionOf(sender) ?? DEFAULT_COUNTRY
+/** `country`: how a number without `+` is read where nobody names one: in the country of our first number that has one. */
+export function readRegions(
+  reader: Reader,
+  senders: readonly Sender[],
+): { regions: ReadonlySet<Region>; country: Region } {
+  const [home] = senders.map(({ number }) => regionOf(number)).filter((region) => region !== undefined)
+  const country = home ?? DEFAULT_COUNTRY
   const regions = reader.value('ALLOWED_REGIONS', listOf(region), [...(SHARED_REGIONS[country] ?? [country])])
   return { regions: new Set(regions), country }
 }

@@ -5,12 +5,14 @@
 import { createHash } from 'node:crypto'
 import type { MessageStyle } from '#verification/message.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
+import type { Sender } from '#verification/sender.ts'
 import type { MasterKey } from '#verification/vault.ts'
 import { integer, type Kind, listOf, oneOf, type Reader, toggle, url } from './env.ts'
 import { readEvents } from './event-settings.ts'
 import { readPrices, readRules } from './gate-settings.ts'
 import { LOG_LEVELS, type LogLevel } from './log.ts'
 import { readMessageStyle } from './message-settings.ts'
+import { readSenders } from './sender-settings.ts'
 
 export type Settings = {
   redisUrl: string
@@ -25,6 +27,8 @@ export type Settings = {
   providers: readonly ProviderName[]
   /** The API's address as SignalWire reaches it; empty when it does not. */
   publicUrl: string
+  /** The numbers messages come from; at least one. */
+  senders: readonly Sender[]
 }
 
 export type ProviderName = 'relay' | 'rest'
@@ -114,6 +118,7 @@ export function readSettings(reader: Reader): Settings {
     shutdownDeadlineMs: reader.value('SHUTDOWN_DEADLINE_SECONDS', integer(1, 300), 12) * SECOND,
     providers: readProviders(reader),
     publicUrl: reader.value('PUBLIC_URL', publicAddress(reader.production), ''),
+    senders: readSenders(reader),
   }
 }
 
@@ -137,12 +142,6 @@ function readProviders(reader: Reader): readonly ProviderName[] {
 /** A key that is missing falls back to the development key, and is named once, as missing. */
 function refusePublicKey(reader: Reader, name: string): void {
   if (reader.has(name)) reader.problem(name, 'is the development key, which everybody knows')
-}
-
-/** A number messages come from. */
-export const senderNumber: Kind<string> = {
-  expected: 'an E.164 number such as +12025550199, or a short code of 5 or 6 digits',
-  parse: (text) => (/^(\+[1-9][0-9]{6,14}|[0-9]{5,6})$/.test(text) ? text : undefined),
 }
 
 export function requireInProduction(reader: Reader, names: readonly string[]): void {

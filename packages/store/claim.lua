@@ -1,86 +1,119 @@
 -- Claims one attempt at a send. Only who holds a claim may call the provider.
 --
 -- KEYS[1] verification hash
--- KEYS[2] agenda       sorted set
--- KEYS[3] stopped      string, there while sending is stopped
--- ARGV    id, send, fencing token (new for each claim), prefix of suppression keys
+-- KEYS[2] stopped      string, there while sending is stopped
+-- KEYS[3] turn         string: which send this token was given, where it is another than it asked for
+-- ARGV    send, fencing token (new for each claim), prefix of suppression keys,
+--         the line to move to when its own is none of policy.lines, or ''
 --
 -- Replies {'claimed', sealed number and code, locale, channel, attempt (1, 2, ...), ms left until the last moment to
---         submit, ms since the first attempt began that may have left (-1: none may), sealed context or ''}
---         {'wait', ms}: another worker holds it, or its time has not come; look again then
+--          submit, ms since the first attempt began that may have left (-1: none may), number's tag, line,
+--          verification's key, send, ms until the one that was asked for is to be looked at again (-1: it is this one),
+--          sealed context or ''}
+--         {'wait', ms}: another worker holds it, or its time or its turn has not come; look again then
 --         {'closed', why}: nothing is to be done any more: gone | its state in the ledger
+--         {'no_line', number's tag, channel}: its line is none of policy.lines; ask again with one that is
 --
 -- At most policy.submissions_max messages may ever have left for one send; none leaves after the deadline, an
 -- approval, a cancellation, a newer send or a STOP of the number. An attempt whose lease ran out may have left: it
 -- counts as unknown.
+--
+-- A claim is given only when a message may leave its number now (pacing.lua), however many workers ask. While more wait
+-- than may leave, whoever's turn it is gives it to the code that has longest to live, which is then what is claimed
+-- (docs/decisions/0014).
 --@include clock.lua
 --@include meters.lua
 --@include ledger.lua
+--@include pacing.lua
+--@include claiming.lua
 
-local key, agenda, stopped = unpack(KEYS)
-local id, send, token, suppressions = unpack(ARGV)
-if redis.call('EXISTS', key) == 0 then return { 'closed', 'gone' } end
+local asked_key, stopped, turn = unpack(KEYS)
+local asked_send, token, suppressions, other_line = unpack(ARGV)
 local now = now_ms()
-local status = status_at(key, agenda, id, now)
-local state, lease, retry, submitted, attempts, held, at =
-  get_send(key, send, 'state', 'lease', 'retry', 'submitted', 'attempts', 'token', 'at')
-if not state then return { 'closed', 'gone' } end
+-- Entries of a line that are looked at for one that is due; beyond them whoever asks takes its turn itself.
+local CANDIDATES_MAX = 20
 
-local sends, expires, to_tag = unpack(redis.call('HMGET', key, 'sends', 'expires', 'to_tag'))
-local deadline = tonumber(expires) - policy.send_reserve_ms
-local wanted = status == 'pending' and tonumber(send) == tonumber(sends)
-local opted_out = redis.call('EXISTS', suppressions .. to_tag) == 1
+local function look(key, send) return look_at(key, send, token, suppressions, now) end
 
-local function may_have_left_for(attempt)
-  for earlier = 1, attempt - 1 do
-    local began, _, outcome = get_attempt(key, send, earlier)
-    if began and outcome ~= 'busy' then return now - at - began end
-  end
-  return -1
-end
-
-local function claimed(attempt)
-  local fields = redis.call('HMGET', key, 'sealed', 'locale', 'channel', 'context')
+local function claimed(s, attempt, again_ms)
+  local fields = redis.call('HMGET', s.key, 'sealed', 'locale', 'context')
   return {
-    'claimed', fields[1], fields[2], fields[3], attempt, deadline - now, may_have_left_for(attempt), fields[4] or '',
+    'claimed', fields[1], fields[2], s.channel, attempt, s.deadline - now, may_have_left_for(s, attempt, now),
+    s.to_tag, s.line, s.key, s.send, again_ms, fields[3] or '',
   }
 end
 
--- The answer to this very claim was lost: it is given again while it holds.
-local mine = state == 'submitting' and held == token and tonumber(lease) > now
-if mine and wanted and not opted_out then return claimed(tonumber(attempts)) end
-
-if state == 'submitting' then
-  if tonumber(lease) > now then return { 'wait', tonumber(lease) - now } end
-  move_send(key, send, 'unknown', now, 'reason', 'worker_lost')
-  state = 'unknown'
+local asked = look(asked_key, asked_send)
+if asked.mine then return claimed(asked, asked.attempts, -1) end
+local given = redis.call('GET', turn)
+if given then
+  local _, key, send = read_entry(given)
+  local s = look(key, send)
+  if s.mine then return claimed(s, s.attempts, 0) end
 end
-if state ~= 'queued' and state ~= 'unknown' then return { 'closed', state } end
-if not wanted then return { 'closed', state } end
-if opted_out then
-  look_again_at(agenda, id, expires, now)
-  if state == 'unknown' then return { 'closed', state } end
-  move_send(key, send, 'suppressed', now, 'reason', 'recipient_opted_out')
-  return { 'closed', 'suppressed' }
-end
-if state == 'unknown' and (policy.unknown == 'stop' or tonumber(submitted) >= policy.submissions_max) then
-  return { 'closed', state }
-end
-if retry and tonumber(retry) > now then return { 'wait', tonumber(retry) - now } end
-
-if deadline <= now then
-  look_again_at(agenda, id, expires, now)
-  if state == 'unknown' then return { 'closed', state } end
-  move_send(key, send, 'expired', now, 'reason', 'not_sent_in_time')
-  return { 'closed', 'expired' }
-end
-
+if asked.no then return asked.no end
 if redis.call('EXISTS', stopped) == 1 then return { 'wait', policy.stopped_retry_ms } end
 
-attempts = tonumber(attempts) + 1
-move_send(key, send, 'submitting', now, 'token', token, 'lease', now + policy.lease_ms,
-  'attempts', attempts, 'submitted', tonumber(submitted) + 1)
-note_claim(key, send, attempts, now - at)
-redis.call('HDEL', key, send_field(send, 'retry'))
-look_again_at(agenda, id, now + policy.lease_ms + policy.sweep_after_ms, now)
-return claimed(attempts)
+if not policy.lines[asked.line] then
+  if other_line == '' then return { 'no_line', asked.to_tag, asked.channel } end
+  redis.call('HSET', asked_key, 'line', other_line)
+  if asked.line then remove_from(asked.line, asked_key, asked_send, asked.segments) end
+  asked.line = other_line
+end
+local line = asked.line
+local pace, segment_ms = policy.lines[line].pace, policy.lines[line].segment_ms
+local busy = busy_until(pace, now)
+
+-- ms until the send that was asked for may leave, those with longer to live going first.
+local function own_wait()
+  local ahead = redis.call('ZCOUNT', line, '(' .. asked.deadline, '+inf')
+  return pace_wait(busy, segment_ms, ahead, asked.segments, now)
+end
+
+-- The send that has longest to live of those that could leave, if that is another than was asked for.
+local function find_fresher()
+  local longer = '(' .. asked.deadline
+  local last
+  for _, entry in ipairs(redis.call('ZRANGE', line, '+inf', longer, 'BYSCORE', 'REV', 'LIMIT', 0, CANDIDATES_MAX)) do
+    local segments, key, send = read_entry(entry)
+    if key .. send ~= last then
+      local s = look(key, send)
+      if not s.no and not s.mine then return s end
+      if s.no and s.no[1] == 'closed' then remove_from(line, key, send, segments) end
+    end
+    last = key .. send
+  end
+  return nil
+end
+
+local function take(s)
+  take_pace(pace, busy, segment_ms, s.segments)
+  busy = busy + s.segments * segment_ms
+  remove_from(line, s.key, s.send, s.segments)
+  local attempts = s.attempts + 1
+  move_send(s.key, s.send, 'submitting', now, 'token', token, 'lease', now + policy.lease_ms,
+    'attempts', attempts, 'submitted', s.submitted + 1)
+  note_claim(s.key, s.send, attempts, now - s.at)
+  redis.call('HDEL', s.key, send_field(s.send, 'retry'))
+  look_again_at(s.agenda, s.id, now + policy.lease_ms + policy.sweep_after_ms, now)
+  return attempts
+end
+
+-- When to look at it again, as far as can be told; it stays in its line until then.
+local function wait_for_turn()
+  local ms = math.min(own_wait(), policy.turn_longest_ms, asked.deadline - now)
+  ms = math.max(1, math.ceil(ms))
+  look_again_at(asked.agenda, asked.id, now + ms + policy.sweep_after_ms, now)
+  return ms
+end
+
+if own_wait() <= 0 then return claimed(asked, take(asked), -1) end
+join_line(line, asked_key, asked_send, asked.segments, asked.deadline)
+redis.call('ZREMRANGEBYSCORE', line, '-inf', now)
+if pace_wait(busy, segment_ms, 0, 1, now) > 0 then return { 'wait', wait_for_turn() } end
+local first = find_fresher() or asked
+if pace_wait(busy, segment_ms, 0, first.segments, now) > 0 then return { 'wait', wait_for_turn() } end
+if first == asked then return claimed(asked, take(asked), -1) end
+local attempt = take(first)
+redis.call('SET', turn, line_entries(first.key, first.send, 1)[1], 'PX', math.max(1, policy.lease_ms))
+return claimed(first, attempt, wait_for_turn())

@@ -7,6 +7,7 @@ import type { Context } from '#verification/context.ts'
 import type { Locale } from '#verification/message.ts'
 import type { Outcome, OutcomeReason, Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
+import type { Sender } from '#verification/sender.ts'
 import type { Letter, Vault } from '#verification/vault.ts'
 import {
   type Application,
@@ -17,27 +18,36 @@ import {
   type VerificationId,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
+import { createLines } from './lines.ts'
 import { luaEvents } from './lua-policy.ts'
-import { ask, askAll, loadScript, numberAt, textAt } from './script.ts'
+import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
+
+/**
+ * What a claim was given for. `send` is the one that was asked for, or, while more wait than may leave, another whose
+ * code has longer to live: then `againMs` is when to look at the one that was asked for again.
+ */
+type Given = { send: SendReference; attempt: number; againMs?: number }
 
 /** The right to make one attempt. `deadlineMs`: how long from now a message may still be handed over. */
-export type Claimed = Letter & {
-  kind: 'claimed'
-  locale: Locale
-  channel: Channel
-  /** The payment the code is for, to be shown in the message. */
-  context?: Context
-  attempt: number
-  deadlineMs: number
-  /** How long ago the first attempt began whose message may have left; absent when none may. */
-  mayHaveLeftMs?: number
-}
+export type Claimed = Letter &
+  Given & {
+    kind: 'claimed'
+    locale: Locale
+    channel: Channel
+    /** Our number it goes out from. */
+    from: string
+    /** The payment the code is for, to be shown in the message. */
+    context?: Context
+    deadlineMs: number
+    /** How long ago the first attempt began whose message may have left; absent when none may. */
+    mayHaveLeftMs?: number
+  }
 export type Claim =
   | Claimed
   | { kind: 'wait'; waitMs: number }
   | { kind: 'closed'; why: string }
   /** Claimed, but not to be acted on, such as when it is sealed with a key this worker lacks: to be given back. */
-  | { kind: 'unusable'; attempt: number; reason: OutcomeReason }
+  | (Given & { kind: 'unusable'; reason: OutcomeReason })
 export type Recorded =
   | { kind: 'recorded'; state: SendState }
   | { kind: 'retry'; waitMs: number }
@@ -53,11 +63,18 @@ const APPLICATION_TTL_MS = 24 * 3_600_000
 
 export type Deliveries = ReturnType<typeof createDeliveries>
 
-export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
+export function createDeliveries(deps: {
+  redis: Redis
+  keys: Keys
+  policy: Policy
+  vault: Vault
+  senders: readonly Sender[]
+}) {
   const { redis, keys, policy, vault } = deps
   const events = luaEvents(policy, keys)
+  const lines = createLines(deps)
   const scripts = {
-    claim: loadScript('claim.lua', policy, events),
+    claim: loadScript('claim.lua', policy, lines.lua + events),
     record: loadScript('record.lua', policy, events),
     receipt: loadScript('receipt.lua', policy, events),
     sweep: loadScript('sweep.lua', policy, events),
@@ -67,32 +84,56 @@ export function createDeliveries(deps: { redis: Redis; keys: Keys; policy: Polic
     keys.agenda(application),
   ]
 
+  function askClaim({ application, verification, send }: SendReference, token: string, line: string) {
+    return scripts.claim(
+      redis,
+      [keys.verification(application, verification), keys.stopped(), keys.turn(token)],
+      [send, token, keys.suppressions(), line],
+    )
+  }
+
+  function decodeClaimed(reply: Reply): Claim {
+    const owner = keys.ownerOf(textAt(reply, 9))
+    const againMs = numberAt(reply, 11)
+    const given: Given = {
+      send: { ...owner, send: numberAt(reply, 10) },
+      attempt: numberAt(reply, 4),
+      ...(againMs < 0 ? {} : { againMs }),
+    }
+    const sealedFor = { application: owner.application, id: owner.verification }
+    const letter = vault.open(textAt(reply, 1), sealedFor)
+    const sealedContext = textAt(reply, 12)
+    const context = sealedContext === '' ? undefined : vault.openContext(sealedContext, sealedFor)
+    if (!letter || (sealedContext !== '' && !context))
+      return { kind: 'unusable', ...given, reason: 'key_unknown' }
+    const channel = textAt(reply, 3) as Channel
+    return {
+      kind: 'claimed',
+      ...letter,
+      ...given,
+      ...(context === undefined ? {} : { context }),
+      locale: textAt(reply, 2) as Locale,
+      channel,
+      from: lines.senderOf({ line: textAt(reply, 8), tag: textAt(reply, 7), channel }),
+      deadlineMs: numberAt(reply, 5),
+      ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
+    }
+  }
+
   return {
-    /** @param token new for each claim; what is recorded later counts only while it still holds */
-    async claim(send: SendReference, token: string): Promise<Claim> {
-      const reply = await scripts.claim(
-        redis,
-        [...keysOf(send), keys.stopped()],
-        [send.verification, send.send, token, keys.suppressions()],
-      )
+    /**
+     * @param asked the send a worker was woken for; another may be more urgent
+     * @param token new for each claim; what is recorded later counts only while it still holds
+     */
+    async claim(asked: SendReference, token: string): Promise<Claim> {
+      let reply = await askClaim(asked, token, '')
+      if (reply[0] === 'no_line') {
+        const { key } = lines.lineOf(textAt(reply, 1), textAt(reply, 2) as Channel)
+        reply = await askClaim(asked, token, key)
+      }
       if (reply[0] === 'wait') return { kind: 'wait', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
-      const owner = { application: send.application, id: send.verification }
-      const letter = vault.open(textAt(reply, 1), owner)
-      const sealedContext = textAt(reply, 7)
-      const context = sealedContext === '' ? undefined : vault.openContext(sealedContext, owner)
-      if (!letter || (sealedContext !== '' && !context))
-        return { kind: 'unusable', attempt: numberAt(reply, 4), reason: 'key_unknown' }
-      return {
-        kind: 'claimed',
-        ...letter,
-        ...(context === undefined ? {} : { context }),
-        locale: textAt(reply, 2) as Locale,
-        channel: textAt(reply, 3) as Channel,
-        attempt: numberAt(reply, 4),
-        deadlineMs: numberAt(reply, 5),
-        ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
-      }
+      return decodeClaimed(reply)
     },
 
     /** @param waitMs when a busy attempt may be made again; `from` is our number, where a provider was asked */

@@ -26,12 +26,21 @@
  * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
  * | `{P}:@s:TAG` | hash: our number -> ms when this number told it to stop; kept when a number is erased | five years | heed |
  * | `{P}:@w:TAG:SENDER:KEYWORD` | string: which message of a number was answered by us | a day | heed |
+ * | `{P}:@l:SENDER` | sorted set: what waits to leave from one of our numbers, by its last moment | life of a code, renewed | start, resend, claim, record; removed from by what ends a send |
+ * | `{P}:@p:SENDER` | string: until when what has left keeps the number busy | life of a code, renewed | claim, pace |
+ * | `{P}:@t:TOKEN` | string: which send a claim was given instead of the one it asked for | lease of an attempt | claim |
  *
  * P is the prefix, A the application (never with an @), TAG the keyed tag of a number (never the number).
  */
 import type { Scope } from '#verification/gate.ts'
 import type { Keyword } from '#verification/keyword.ts'
-import type { Application, Purpose, VerificationId } from '#verification/verification.ts'
+import {
+  type Application,
+  type Purpose,
+  parseApplication,
+  parseVerificationId,
+  type VerificationId,
+} from '#verification/verification.ts'
 
 export type Keys = ReturnType<typeof createKeys>
 
@@ -81,6 +90,17 @@ export function createKeys(prefix: string) {
     /** Start of every suppression key; a script that knows a number's tag puts it behind this. */
     suppressions: () => `${all}s:`,
     suppression: (tag: string) => `${all}s:${tag}`,
+    /** @param sender one of our numbers, or `calls` */
+    line: (sender: string) => `${all}l:${sender}`,
+    pace: (sender: string) => `${all}p:${sender}`,
+    turn: (token: string) => `${all}t:${token}`,
+    /** Whose verification a key is. */
+    ownerOf(key: string): { application: Application; verification: VerificationId } {
+      const [, name = '', id = ''] = /:([^:]+):v:([^:]+)$/.exec(key) ?? []
+      const [application, verification] = [parseApplication(name), parseVerificationId(id)]
+      if (!application || !verification) throw new Error('A script named no verification')
+      return { application, verification }
+    },
     answer: (tag: string, sender: string, keyword: Keyword) => `${all}w:${tag}:${sender}:${keyword}`,
   }
 }

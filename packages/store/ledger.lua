@@ -2,12 +2,14 @@
 --   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_masked,
 --   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count), sends (count), next_send (ms),
 --   ended (ms, once ended), gates (keys of the scopes its conversion is counted for), explain (rules that spoke up),
---   held (why nothing is sent), trusted, spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended)
+--   held (why nothing is sent), trusted, spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended),
+--   line (key of the line its sends wait in), segments (of its message, if over 1)
 -- Fields of send N, `N:name`:
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move), attempts, submitted (messages that may
 --   have left), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason,
 --   from (our number), aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took,
---   reason, parted by spaces)
+--   reason, and our number where it is another than `from`, parted by spaces)
+--@include line.lua
 
 --@include events.lua
 
@@ -56,6 +58,12 @@ local function note_claim(key, send, attempt, began)
   if outcome == 'busy' then redis.call('HDEL', key, send_field(send, 'a' .. old)) end
 end
 
+-- Agenda and id of a verification, whose keys begin alike (keys.ts).
+local function agenda_of(key)
+  local prefix, id = string.match(key, '^(.*)v:(%x+)$')
+  return prefix .. 'agenda', id
+end
+
 -- Puts a verification on the agenda, which lives as long as anything on it can matter.
 local function look_again_at(agenda, id, time, now)
   redis.call('ZADD', agenda, time, id)
@@ -67,6 +75,7 @@ local function close_sends(key, sends, state, reason, now)
   local sent = false
   for send = 1, sends do
     local current = get_send(key, send, 'state')
+    if current == 'queued' or current == 'unknown' then leave_line(key, send) end
     if current == 'queued' then
       move_send(key, send, state, now, 'reason', reason)
     elseif current == 'unknown' then
@@ -118,12 +127,14 @@ local function status_at(key, agenda, id, now)
   return status
 end
 
--- Adds send number `send` (queued) and says when the next may follow: 0 when none is left.
-local function add_send(key, agenda, id, send, now)
+-- Adds send number `send` (queued, in its line) and says when the next may follow: 0 when none is left.
+local function add_send(key, agenda, id, send, deadline, now)
   local wait_ms = policy.resend_waits_ms[send]
   local next_send = wait_ms and now + wait_ms or 0
   redis.call('HSET', key, 'sends', send, 'next_send', next_send)
   move_send(key, send, 'queued', now, 'at', now, 'attempts', 0, 'submitted', 0)
+  local line, segments = get_line(key)
+  join_line(line, key, send, segments, deadline)
   look_again_at(agenda, id, now + policy.sweep_after_ms, now)
   return next_send
 end

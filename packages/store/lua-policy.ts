@@ -49,6 +49,9 @@ export function luaPolicy(policy: Policy): string {
     suppression_ttl_ms: policy.suppressionTtlMs,
     reply_wait_ms: policy.replyWaitMs,
     clock_skew_ms: policy.clockSkewMs,
+    burst_ms: policy.burstMs,
+    turn_longest_ms: policy.turnLongestMs,
+    backlog_retry_ms: policy.backlogRetryMs,
     clock_key: policy.clockKey,
   })}\n`
 }
@@ -88,6 +91,12 @@ function luaRules(
     )
   const asked = scopes.map((scope) => luaScope(scope, rules, ttlMs(scope)))
   return `policy.${name} = ${literal(asked)}\n`
+}
+
+/** The lines of our numbers by their keys, as line.lua reads them. */
+export function luaLines(lines: readonly { key: string; paceKey: string; segmentMs: number }[]): string {
+  const entries = lines.map(({ key, paceKey, segmentMs }) => [key, { pace: paceKey, segment_ms: segmentMs }])
+  return `policy.lines = ${literal(Object.fromEntries(entries))}\n`
 }
 
 function windowLimit({ name, max, windowMs }: WindowLimit): Value {

@@ -20,6 +20,7 @@ local state = get_send(key, send, 'state')
 if not state then return { 'gone' } end
 if not rank[state] or rank[news] <= rank[state] then return { 'kept', state } end
 local now = now_ms()
+if state == 'queued' or state == 'unknown' then leave_line(key, send) end
 if reason ~= '' then redis.call('HSET', key, send_field(send, 'reason'), reason) end
 move_send(key, send, news, now, 'message', message)
 redis.call('HDEL', key, send_field(send, 'retry'))

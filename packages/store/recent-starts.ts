@@ -1,6 +1,6 @@
 /**
- * Which numbers this process has just sent to or refused, and until when the same start is most likely refused. A
- * guess that saves work, never a decision: the script decides, and asks for what was not made.
+ * Which numbers this process has just sent to or refused, which lines were full, and until when the same start is most
+ * likely refused. A guess that saves work, never a decision: the script decides, and asks for what was not made.
  */
 import type { Refused } from '#verification/refusal.ts'
 import { createMemory } from '#verification/remember.ts'

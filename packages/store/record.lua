@@ -23,6 +23,7 @@ local status, expires, sends = unpack(redis.call('HMGET', key, 'status', 'expire
 expires, sends, submitted = tonumber(expires), tonumber(sends), tonumber(submitted)
 
 local function rest(final, ...)
+  if state == 'unknown' then leave_line(key, send) end
   move_send(key, send, final, now, ...)
   if status == 'pending' then
     look_again_at(agenda, id, expires, now)
@@ -34,14 +35,20 @@ end
 
 local function retry_in(ms, waiting, ...)
   move_send(key, send, waiting, now, 'retry', now + ms, ...)
+  local line, segments = get_line(key)
+  if line then join_line(line, key, send, segments, expires - policy.send_reserve_ms) end
   look_again_at(agenda, id, now + ms + policy.sweep_after_ms, now)
   return { 'retry', ms }
 end
 
 local began = get_attempt(key, send, attempts)
-redis.call('HSET', key, send_field(send, 'a' .. attempts),
-  table.concat({ began, provider, outcome, now - at - began, reason }, ' '))
-if from ~= '' then redis.call('HSET', key, send_field(send, 'from'), from) end
+local noted = { began, provider, outcome, now - at - began, reason }
+-- All attempts of a send go out from one number, unless that is one of ours no more.
+if from ~= '' and redis.call('HSETNX', key, send_field(send, 'from'), from) == 0
+  and get_send(key, send, 'from') ~= from then
+  noted[6] = from
+end
+redis.call('HSET', key, send_field(send, 'a' .. attempts), table.concat(noted, ' '))
 if message ~= '' then redis.call('HSET', key, send_field(send, 'message'), message) end
 -- Messages of earlier attempts that may have left.
 local left = submitted - 1

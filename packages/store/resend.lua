@@ -9,7 +9,7 @@
 -- KEYS[7] row          string: wrong checks of the number in a row
 -- KEYS[8...14] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
---         facts for the gate, as start.lua: number, region
+--         facts for the gate, as start.lua: number, region; line, as start.lua
 --
 -- Replies {'sent_again', ...} as start.lua, or {'refused', code, retry after ms (-1: never)}
 --
@@ -23,7 +23,7 @@
 --@include resending.lua
 
 local key, sends_key, wrong_key, agenda, stopped, suppression, row_key = unpack(KEYS)
-local id, code_mac, sealed, number, region = unpack(ARGV)
+local id, code_mac, sealed, number, region, line = unpack(ARGV)
 local now = now_ms()
 
 if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
@@ -38,6 +38,7 @@ local refusal = disabled_refusal(in_a_row)
   or resend_refusal(pending, now)
   or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
   or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
+if not is_test then refusal = refusal or backlog_refusal_of(pending, line, now) end
 if refusal then return refusal end
 local facts = gate_facts(pending.spend, number, region, pending.trusted, '')
 local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 8) }, facts, now)
@@ -45,4 +46,4 @@ if passage.refusal then return passage.refusal end
 
 window_add(sends_key, policy.send_limits, now, id)
 count_passage(passage, pending.held)
-return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage), now)
+return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage), line, now)

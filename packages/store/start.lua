@@ -18,7 +18,8 @@
 --         why the message is held back ('test_number' | 'number_denied') or '', 'silent' or '',
 --         facts for the gate: spend (millionths of the currency), short tag of the number, region,
 --         'trusted' or '', challenged ('1' when a challenge was passed, else ''), end of that challenge (ms; '' without),
---         sealed context or '', which context or ''
+--         sealed context or '', which context or '', the line its sends wait in (one of policy.lines),
+--         segments of its message
 --
 -- Replies {'started' | 'sent_again', id, send, created, expires, next send (0: none left), sends left, checks left,
 --          now, channel, locale, explain}; times in ms; explain: `rule=mode ...`, the rules that spoke up
@@ -43,7 +44,7 @@
 local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge, suppression, row_key = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed, gates, held, silent,
-  spend, number, region, trusted, challenged, challenge_expires, context, context_tag = unpack(ARGV)
+  spend, number, region, trusted, challenged, challenge_expires, context, context_tag, line, segments = unpack(ARGV)
 
 local function remember(reply)
   if fingerprint ~= '' then
@@ -92,6 +93,11 @@ end
 
 refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
+-- A silent caller is told this too: it says nothing about the number.
+if held ~= 'test_number' then
+  refusal = backlog_refusal_of(pending and not pending.replaced and pending, line, now)
+  if refusal then return refusal end
+end
 local facts = gate_facts(spend, number, region, trusted, challenged)
 local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 11) }, facts, now)
 if passage.refusal then
@@ -115,7 +121,7 @@ count_passage(passage, held ~= '')
 local explain = explain_passage(passage)
 if again then
   pending.held = pending.held or (held ~= '' and held)
-  return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, now))
+  return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, line, now))
 end
 
 if pending then end_verification(pending_key, agenda, pending_id, 'canceled', 'superseded', now) end
@@ -124,12 +130,13 @@ local life_ms = policy.code_ttl_ms + policy.retention_ms
 redis.call('SET', pointer, new_id, 'PX', life_ms)
 redis.call('HSET', key, 'status', 'pending', 'purpose', purpose, 'channel', channel, 'locale', locale,
   'to_tag', to_tag, 'to_masked', to_masked, 'code_mac', code_mac, 'sealed', sealed,
-  'created', now, 'expires', expires, 'wrong', 0, 'spend', spend, 'gates', gates)
+  'created', now, 'expires', expires, 'wrong', 0, 'spend', spend, 'gates', gates, 'line', line)
 redis.call('PEXPIRE', key, life_ms)
+if segments ~= '1' then redis.call('HSET', key, 'segments', segments) end
 if context ~= '' then redis.call('HSET', key, 'context', context, 'context_tag', context_tag) end
 if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
 if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
-local next_send = add_send(key, agenda, new_id, 1, now)
+local next_send = add_send(key, agenda, new_id, 1, expires - policy.send_reserve_ms, now)
 tell_verification(key, 'started', now)
 if held ~= '' then
   redis.call('HSET', key, 'held', held)

@@ -11,6 +11,7 @@ import type { Locale } from '#verification/message.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
 import { createMemory } from '#verification/remember.ts'
+import type { Sender } from '#verification/sender.ts'
 import type { CodeOwner, Vault } from '#verification/vault.ts'
 import {
   type Application,
@@ -23,6 +24,7 @@ import {
   type VerificationView,
 } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
+import { createLines } from './lines.ts'
 import { luaEvents, luaGateRules, luaGuessRules } from './lua-policy.ts'
 import { type Asker, createPassage, type Place } from './passage.ts'
 import { createRecentStarts } from './recent-starts.ts'
@@ -101,7 +103,7 @@ type Owner = CodeOwner & {
   suppression: string
 }
 /** What of a verification never changes. */
-type Known = { tag: string; purpose: Purpose; place: Place }
+type Known = { tag: string; purpose: Purpose; place: Place; channel: Channel }
 
 /** Under RESEND_CODE=same. */
 const NO_NEW_CODE = ['', '', ''] as const
@@ -112,6 +114,8 @@ const NO_MATERIAL: Material = ['', '', '', '', '', '', '']
 const OWNERS_REMEMBERED_MAX = 50_000
 /** The id of no verification: its key never exists. */
 const NOBODY = '' as VerificationId
+/** How long a line that was full a moment ago is taken to be full, so that no code is made in vain. */
+const BACKLOG_REMEMBERED_MS = 1_000
 /** A start is asked again when a code must be made, or made for another verification; more often than this never. */
 const TRIES_MAX = 6
 
@@ -122,6 +126,7 @@ export function createVerifications(deps: {
   keys: Keys
   policy: Policy
   vault: Vault
+  senders: readonly Sender[]
   /** What a message in this language comes to; its price is counted before it is sent. */
   countSegments: (locale: Locale, context?: Context) => number
 }) {
@@ -130,7 +135,8 @@ export function createVerifications(deps: {
   const passage = createPassage(deps)
   const owners = createMemory<Known>(OWNERS_REMEMBERED_MAX)
   const events = luaEvents(policy, keys)
-  const gate = luaGateRules(policy) + events
+  const lines = createLines(deps)
+  const gate = luaGateRules(policy) + lines.lua + events
   const scripts = {
     start: loadScript('start.lua', policy, gate),
     resend: loadScript('resend.lua', policy, gate),
@@ -162,11 +168,12 @@ export function createVerifications(deps: {
   async function findKnown(application: Application, id: VerificationId): Promise<Known | undefined> {
     const known = owners.get(`${application} ${id}`)
     if (known) return known
-    const [tag, purpose, gates, masked] = await ask(() =>
-      redis.hmget(keys.verification(application, id), 'to_tag', 'purpose', 'gates', 'to_masked'),
+    const [tag, purpose, channel, gates, masked] = await ask(() =>
+      redis.hmget(keys.verification(application, id), 'to_tag', 'purpose', 'channel', 'gates', 'to_masked'),
     )
-    if (!tag || !purpose) return undefined
-    const read = { tag, purpose: purpose as Purpose, place: passage.placeIn(gates ?? '', masked ?? '') }
+    if (!tag || !purpose || !channel) return undefined
+    const place = passage.placeIn(gates ?? '', masked ?? '')
+    const read = { tag, purpose: purpose as Purpose, channel: channel as Channel, place }
     owners.set(`${application} ${id}`, read)
     return read
   }
@@ -238,6 +245,7 @@ export function createVerifications(deps: {
     const { application, purpose, channel, locale, context, challenge } = request
     const [codeMac, sealed, newId, sealedContext, ...resend] = material
     const repeat = startRepeat(request, tag)
+    const segments = countSegments(locale, context)
     return scripts.start(
       redis,
       [
@@ -268,12 +276,14 @@ export function createVerifications(deps: {
         passage.gatesOf(place),
         request.held ?? '',
         request.silent ? 'silent' : '',
-        ...passage.factsOf(place, { destinationTag: tag, channel, segments: countSegments(locale, context) }),
+        ...passage.factsOf(place, { destinationTag: tag, channel, segments }),
         request.trusted ? 'trusted' : '',
         challenge ? '1' : '',
         challenge?.expiresAtMs ?? '',
         sealedContext,
         context ? vault.tagContext(context, { application, destinationTag: tag, purpose }) : '',
+        lines.lineOf(tag, channel).key,
+        lines.segmentsIn(channel, segments),
       ],
     )
   }
@@ -325,25 +335,30 @@ export function createVerifications(deps: {
 
   return {
     /**
-     * Refuses with: any VerificationRefusal of a number or its limits, idempotency_mismatch, any GateRefusal,
-     * challenge_required, challenge_used.
+     * Refuses with: any VerificationRefusal of a number or its limits, idempotency_mismatch, delivery_backlog, any
+     * GateRefusal, challenge_required, challenge_used.
      */
     async start(request: StartRequest): Promise<Started | Refused> {
       const tag = vault.tagDestination(request.destination)
       const name = `${request.application} ${tag} ${request.purpose}`
       const place = passage.placeOf(request.destination, request.region)
-      // A number that was sent to a moment ago is most likely refused: the script is asked before a code is made.
-      let material = recent.isLikely(name) ? NO_MATERIAL : await makeMaterial(request, tag)
+      // A number that was sent to a moment ago, or one of a full line, is most likely refused: the script is asked before a code is made.
+      const line = lines.lineOf(tag, request.channel).key
+      const isLikelyRefused = recent.isLikely(name) || recent.isLikely(line)
+      let material = isLikelyRefused ? NO_MATERIAL : await makeMaterial(request, tag)
       for (let tries = 0; tries < TRIES_MAX; tries++) {
         const reply = await askStart(request, place, tag, material)
         if (reply[0] !== 'make') {
           const started = decodeStarted(reply)
           recent.note(name, started)
+          if (started.kind === 'refused' && started.refusal === 'delivery_backlog')
+            recent.note(line, refused(started.refusal, BACKLOG_REMEMBERED_MS))
           if (started.kind === 'started')
             owners.set(`${request.application} ${started.id}`, {
               tag,
               purpose: request.purpose,
               place,
+              channel: request.channel,
             })
           return started
         }
@@ -370,7 +385,7 @@ export function createVerifications(deps: {
     ): Promise<Started | Refused> {
       const known = await findKnown(application, id)
       if (!known) return refused('unknown_verification')
-      const { tag, place } = known
+      const { tag, place, channel } = known
       const owner = ownerOf(application, id, tag, known.purpose)
       const [, mac, sealed] = policy.resendCode === 'new' ? await newCodeById(owner) : NO_NEW_CODE
       const reply = await scripts.resend(
@@ -385,7 +400,7 @@ export function createVerifications(deps: {
           owner.inARowKey,
           ...passage.scopeKeys(application, place, asker.clientIp),
         ],
-        [owner.id, mac, sealed, ...passage.numberFacts(place, tag)],
+        [owner.id, mac, sealed, ...passage.numberFacts(place, tag), lines.lineOf(tag, channel).key],
       )
       return decodeStarted(reply)
     },

@@ -84,7 +84,7 @@ function decodeTimeline(field: Field): AttemptView[] {
 
 /** As ledger.lua notes it. One without an outcome that is not in hand any more is a lost worker's. */
 function decodeAttempt(noted: string, number: number, field: Field): AttemptView {
-  const [began, provider, outcome, tookMs, reason] = noted.split(' ')
+  const [began, provider, outcome, tookMs, reason, other] = noted.split(' ')
   const startedAtMs = Number(field('at')) + Number(began)
   if (outcome === undefined) {
     const inHand = field('state') === 'submitting' && number === Number(field('attempts'))
@@ -92,7 +92,7 @@ function decodeAttempt(noted: string, number: number, field: Field): AttemptView
       ? { number, outcome: 'submitting', startedAtMs }
       : { number, outcome: 'unknown', reason: 'worker_lost', startedAtMs }
   }
-  const from = field('from')
+  const from = other ?? field('from')
   return {
     number,
     outcome: outcome as AttemptView['outcome'],

@@ -67,6 +67,12 @@ export type Policy = {
   replyWaitMs: number
   /** Which events are left in the outbox; with none of them nothing is written. */
   events: readonly EventType[]
+  /** How far ahead of its rate a sender may be: what it may hand over at once, as time. */
+  burstMs: number
+  /** The longest a send waits before it is looked at again, when more wait for its sender than may leave. */
+  turnLongestMs: number
+  /** Nobody who is refused because too much waits is told to come back sooner. */
+  backlogRetryMs: number
   /** Only where recorded traffic is replayed: the key that holds the time, in milliseconds, instead of Redis's clock. */
   clockKey?: string
 }
@@ -118,4 +124,7 @@ export const DEFAULT_POLICY: Policy = {
   suppressionTtlMs: 5 * 365 * 24 * hour,
   replyWaitMs: 24 * hour,
   events: [],
+  burstMs: second,
+  turnLongestMs: 30 * second,
+  backlogRetryMs: 5 * second,
 }

@@ -24,6 +24,7 @@ export type DestinationRefusal =
  * - `unknown_verification`: no such verification for this application.
  * - `channel_unavailable`: no provider of this service can send that way.
  * - `idempotency_mismatch`: the Idempotency-Key was used before with another request.
+ * - `delivery_backlog`: so much waits to be sent that a code sent after it would come too late.
  * - `recipient_opted_out`: the number has answered STOP to one of our numbers. Only its own START changes that.
  */
 export type VerificationRefusal =
@@ -37,6 +38,7 @@ export type VerificationRefusal =
   | 'unknown_verification'
   | 'channel_unavailable'
   | 'idempotency_mismatch'
+  | 'delivery_backlog'
   | 'recipient_opted_out'
 
 /**

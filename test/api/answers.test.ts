@@ -24,6 +24,14 @@ const json = (body: unknown, headers = {}) => ({
 })
 const api = (policy: Partial<Policy> = {}) =>
   apiOn(connection.redis, { policy, config: { pythonRoutes: true } })
+/** More waits than can leave in time. */
+async function crowded() {
+  const one = apiOn(connection.redis, {
+    policy: { codeTtlMs: 61_000, sendReserveMs: 60_000, resendWaitsMs: [0] },
+    senders: [{ number: '+12025550199', kind: '10dlc', perSecond: 0.5 }],
+  })
+  return { ...one, ...(await one.start()) }
+}
 const guideNumber = () => ({ number: freshDestination() })
 
 async function started(policy: Partial<Policy> = {}) {
@@ -89,6 +97,12 @@ const rows: Row[] = [
   ],
   ['post /v1/verifications', 429, PROBLEM, async () => started().then(({ post, to }) => post(START, { to }))],
   ['post /v1/verifications', 500, PROBLEM, () => broken().request(START, json({ to: freshDestination() }))],
+  [
+    'post /v1/verifications',
+    503,
+    PROBLEM,
+    async () => (await crowded()).post(START, { to: freshDestination() }),
+  ],
   ['post /v1/verifications', 503, PROBLEM, () => away().request(START, json({ to: freshDestination() }))],
   [
     'get /v1/verifications/{id}',
@@ -234,6 +248,18 @@ const rows: Row[] = [
       ),
   ],
   ['post /request-auth', 500, 'text/plain', () => away().request('/request-auth', json(guideNumber()))],
+  [
+    'post /request-auth',
+    500,
+    'text/plain',
+    async () => (await crowded()).postForm('/request-auth', guideNumber()),
+  ],
+  [
+    'post /request-auth',
+    503,
+    'text/html',
+    async () => (await crowded()).postForm('/request-auth', guideNumber(), HTML),
+  ],
   ['post /request-auth', 503, 'text/html', () => away().request('/request-auth', json(guideNumber(), HTML))],
   [
     'post /validate-auth',

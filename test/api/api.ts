@@ -20,6 +20,7 @@ import type { Code } from '#verification/code.ts'
 import type { Receipt } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { refused } from '#verification/refusal.ts'
+import type { Sender } from '#verification/sender.ts'
 import type { Vault } from '#verification/vault.ts'
 import {
   type Application,
@@ -82,6 +83,7 @@ type Options = {
   policy?: Partial<Policy>
   readiness?: Readiness
   ring?: KeyRing
+  senders?: readonly Sender[]
   captcha?: Captcha
   bits?: number
   /** The clock challenges are judged by. */
@@ -126,7 +128,7 @@ function challengerOf(vault: Vault, options: Options = {}): Challenger {
 
 export function apiOn(redis: Redis, options: Options = {}) {
   const { config, policy, readiness, ring, before } = options
-  const store = storeOn(redis, policy)
+  const store = storeOn(redis, policy, undefined, undefined, options.senders)
   const enqueued: SendReference[] = []
   const receipts: Receipt[] = []
   const lines: Line[] = []

@@ -24,6 +24,7 @@ const PRODUCTION = {
   CODE_KEYS: `k1:${SECRET}`,
   DESTINATION_KEY: OTHER_SECRET,
   API_KEYS: API_KEY,
+  SIGNALWIRE_NUMBER: '+12025550199',
 }
 
 /** What a laptop without settings runs on. */
@@ -137,7 +138,19 @@ describe('a mistake is said by its name and never by its value:', () => {
     ['MAX_CONNECTIONS', ['0', '65536', '1e3', 'marker']],
     ['SHUTDOWN_DEADLINE_SECONDS', ['0', '301', 'marker']],
     ['NODE_ENV', ['prod', 'Production', 'productionproduction', 'marker']],
-    ['SIGNALWIRE_NUMBER', ['2025550199', '+1 202 555 0199', 'marker']],
+    [
+      'SIGNALWIRE_NUMBER',
+      [
+        '2025550199',
+        '+1 202 555 0199',
+        'marker',
+        '+12025550199,',
+        '+12025550199:marker',
+        '+12025550199:0',
+        '+12025550199,+12025550199:6',
+      ],
+    ],
+    ['SENDS_PER_SECOND', ['0', '-1', '4/s', '100001', '1.234', 'marker']],
   ])('%s', (name, values) => {
     for (const value of values) {
       const { problems } = readConfig({ [name]: value })
@@ -227,10 +240,13 @@ describe('production', () => {
     expect(config).toMatchObject({ production: true, publicForm: false, apiKeys: [{ application: 'shop' }] })
   })
 
-  it.each(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY'])('does not start without %s', (name) => {
-    const { problems } = readConfig({ ...PRODUCTION, [name]: undefined })
-    expect(problems).toEqual([`${name}: must be set when NODE_ENV=production`])
-  })
+  it.each(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'SIGNALWIRE_NUMBER'])(
+    'does not start without %s',
+    (name) => {
+      const { problems } = readConfig({ ...PRODUCTION, [name]: undefined })
+      expect(problems).toEqual([`${name}: must be set when NODE_ENV=production`])
+    },
+  )
 
   it.each([undefined, 'off'])('does not start without API_KEYS when API_KEYS_IN_REDIS is %s', (inRedis) => {
     const { problems } = readConfig({ ...PRODUCTION, API_KEYS: undefined, API_KEYS_IN_REDIS: inRedis })
@@ -257,7 +273,7 @@ describe('production', () => {
 
   it('says everything that is missing at once', () => {
     expect(new Set(namesOf(readConfig({ NODE_ENV: 'production' }).problems))).toEqual(
-      new Set(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'API_KEYS']),
+      new Set(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'API_KEYS', 'SIGNALWIRE_NUMBER']),
     )
   })
 
@@ -268,6 +284,7 @@ describe('production', () => {
       CODE_KEYS_FILE: fileWith(`k2:${SECRET},k1:${THIRD_SECRET}\n`),
       DESTINATION_KEY_FILE: fileWith(`${OTHER_SECRET}\n`),
       API_KEYS_FILE: fileWith(`${API_KEY}\n`),
+      SIGNALWIRE_NUMBER: '+12025550199',
     })
     expect(problems).toEqual([])
     expect(config.codeKeys.map(({ id }) => id)).toEqual(['k2', 'k1'])
@@ -300,6 +317,7 @@ describe('the regions codes are sent to', () => {
     [{ SIGNALWIRE_NUMBER: '+14162345678' }, ['CA', 'US'], 'CA'],
     [{ SIGNALWIRE_NUMBER: '+447400123456' }, ['GB'], 'GB'],
     [{ SIGNALWIRE_NUMBER: '12345' }, ['US', 'CA'], 'US'],
+    [{ SIGNALWIRE_NUMBER: '12345, +447400123456:6' }, ['GB'], 'GB'],
     [{ ALLOWED_REGIONS: 'DE, FR' }, ['DE', 'FR'], 'US'],
     [{ SIGNALWIRE_NUMBER: '+447400123456', ALLOWED_REGIONS: 'IE' }, ['IE'], 'GB'],
   ])('%j are %j, and a number without plus is of %s', (env, regions, country) => {
@@ -342,6 +360,8 @@ it.each([
   [{ PROVIDERS: 'relay' }, ['sms']],
   [{ PROVIDERS: 'rest' }, ['sms', 'call']],
   [{ PROVIDERS: 'relay,rest' }, ['sms', 'call']],
+  [{ PROVIDERS: 'rest', SIGNALWIRE_NUMBER: '12345' }, ['sms']],
+  [{ PROVIDERS: 'rest', SIGNALWIRE_NUMBER: '12345,+12025550199' }, ['sms', 'call']],
 ])('with %j codes go by %j', (env, channels) => {
   expect(readConfig(env).config.channels).toEqual(channels)
 })

@@ -8,6 +8,7 @@ import { type Destination, parseDestination } from '#verification/destination.ts
 import { DEFAULT_POLICY } from '#verification/policy.ts'
 import { createVault } from '#verification/vault.ts'
 import { type Application, DEFAULT_PURPOSE, type VerificationId } from '#verification/verification.ts'
+import { UNHURRIED } from './programs.ts'
 
 const APPLICATION = 'default' as Application
 const AREAS = [202, 212, 213, 305, 312, 404, 415, 512, 602, 617, 702, 713, 718, 773, 818, 917]
@@ -43,6 +44,7 @@ export function createMaterial(redis: Redis, prefix: string) {
     keys,
     policy: { ...DEFAULT_POLICY, rules: [] },
     vault,
+    senders: [UNHURRIED],
     countSegments: () => 1,
   })
 

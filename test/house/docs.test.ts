@@ -8,6 +8,7 @@ import type { Code } from '#verification/code.ts'
 import { EVENT_TYPES } from '#verification/event.ts'
 import { DEFAULT_GUESS_RULES, DEFAULT_RULES, formatRule } from '#verification/gate.ts'
 import { LOCALES, messageText } from '#verification/message.ts'
+import { parseSender } from '#verification/sender.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
@@ -101,6 +102,15 @@ describe('README.md', () => {
   it('lists the problem codes as they are', () => {
     const problems = Object.entries(PROBLEMS).map(([code, [status, title]]) => [code, String(status), title])
     expect(table(readme, 'Code', 'Status', 'Title')).toEqual(problems)
+  })
+
+  it('shows numbers of every kind as they are read', () => {
+    const shown = table(readme, 'Number', 'Kind', 'Segments a second')
+    const read = shown.map(([number = '']) => parseSender(number))
+    expect(shown.map(([, , rate]) => Number(rate))).toEqual(read.map((sender) => sender?.perSecond))
+    expect(new Set(read.map((sender) => sender?.kind)).size).toBe(4)
+    for (const [index, [, kind]] of shown.slice(0, 4).entries())
+      expect(kind?.split(':')[0]).toBe(read[index]?.kind)
   })
 
   it('lists the rules of the gate, and of guessing, as they are', () => {

@@ -181,6 +181,7 @@ describe('a claim of a send sealed with a key this worker does not have', () => 
     const send = { application: APPLICATION, verification: id, send: 1 }
     expect(await ledger.deliveries.claim(send, 'old')).toEqual({
       kind: 'unusable',
+      send,
       attempt: 1,
       reason: 'key_unknown',
     })

@@ -7,6 +7,7 @@ import type { StartRequest } from '#store/verifications.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
 import type { Outcome } from '#verification/outcome.ts'
+import type { Sender } from '#verification/sender.ts'
 import { createDeliver } from '#worker/deliver.ts'
 
 const connection = useRedis()
@@ -22,8 +23,9 @@ async function worker(
   overrides = {},
   find?: Provider['find'],
   request: Partial<StartRequest> = {},
+  senders?: readonly Sender[],
 ) {
-  const store = storeOn(connection.redis, overrides)
+  const store = storeOn(connection.redis, overrides, undefined, undefined, senders)
   const sent: Message[] = []
   const lines: LogFields[] = []
   const provider: Provider = {
@@ -42,7 +44,6 @@ async function worker(
     deliveries: store.deliveries,
     provider,
     policy: store.policy,
-    sender: '+12025550199',
     message: { brand: 'Example', domain: undefined, appHash: undefined, segmentsMax: 1 },
     log: { ...silentLog, info: (fields) => lines.push(fields) },
     random: () => 0,
@@ -265,6 +266,45 @@ describe('before a second message', () => {
     expect(await w.deliver()).toMatchObject({ kind: 'again' })
     expect(w.sent).toHaveLength(1)
     expect(await viewOf(w)).toMatchObject({ state: 'unknown', possibleDuplicate: false })
+  })
+})
+
+describe('a turn that goes to a code with longer to live', () => {
+  const slow = [{ number: '+12025550199', kind: '10dlc', perSecond: 1 }] as const
+  /** A worker asked about the older of two sends while one may leave. */
+  async function crowd(replies: Reply[]) {
+    const w = await worker(replies, {}, undefined, {}, slow)
+    const wait = Date.now()
+    await expect.poll(() => Date.now()).toBeGreaterThan(wait)
+    const destination = freshDestination()
+    const { id } = await w.start(destination)
+    return { ...w, fresher: { id, destination, code: await w.codeFor(id) } }
+  }
+
+  it('hands over that one, records it, and looks at its own again when its turn comes', async () => {
+    const w = await crowd([])
+    const delivered = await w.deliver()
+    expect(w.sent).toMatchObject([
+      {
+        to: w.fresher.destination,
+        reference: `shop/${w.fresher.id}/1`,
+        body: expect.stringContaining(w.fresher.code),
+      },
+    ])
+    expect((await w.hash(w.fresher.id))['1:state']).toBe('accepted')
+    expect((await w.hash(w.id))['1:state']).toBe('queued')
+    expect(w.lines).toMatchObject([{ verification: w.fresher.id, attempt: 1, outcome: 'accepted' }])
+    expect(delivered).toMatchObject({ kind: 'again' })
+    const waitMs = delivered.kind === 'again' ? delivered.waitMs : 0
+    expect(waitMs).toBeGreaterThan(500)
+    expect(waitMs).toBeLessThanOrEqual(1_000)
+  })
+
+  it('looks again as soon as the one it handed over is to be tried again', async () => {
+    const w = await crowd([{ kind: 'busy', reason: 'not_connected' }])
+    const delivered = await w.deliver()
+    expect(delivered).toMatchObject({ kind: 'again' })
+    expect(delivered.kind === 'again' && delivered.waitMs).toBeLessThanOrEqual(500)
   })
 })
 

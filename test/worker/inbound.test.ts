@@ -24,6 +24,7 @@ function listening(replies: (Outcome | ((message: TextMessage) => Promise<Outcom
   const log = { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
   const inbound = createInbound({
     suppressions: store.suppressions,
+    pace: store.pace,
     async send(message) {
       sent.push(message)
       const reply = replies.shift() ?? { kind: 'accepted', messageId: `m${sent.length}` }
@@ -110,6 +111,7 @@ describe('a keyword', () => {
     const first = listening()
     const second = createInbound({
       suppressions: first.suppressions,
+      pace: first.pace,
       send: async (message) => {
         first.sent.push(message)
         return { kind: 'accepted', messageId: 'm' }
@@ -226,12 +228,58 @@ describe('an answer', () => {
   it('is given up after six attempts', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
     const busy: Outcome = { kind: 'busy', reason: 'not_connected' }
-    const { tell, sent, lines, suppressions } = listening(Array.from({ length: 20 }, () => busy))
+    const { tell, sent, lines, suppressions, pace } = listening(Array.from({ length: 20 }, () => busy))
     suppressions.heed = async () => ({ kind: 'answer' })
+    pace.take = async () => 0
     tell('HELP')
     await vi.advanceTimersByTimeAsync(600_000)
     expect(sent).toHaveLength(6)
     expect(lines.filter(({ msg }) => msg === 'answer')).toHaveLength(6)
+  })
+
+  it('waits for its number, as codes do, and for the answers before it', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    const { tell, sent, suppressions, pace } = listening()
+    suppressions.heed = async () => ({ kind: 'answer' })
+    const asked: number[] = []
+    pace.take = async (number, segments) => {
+      expect([number, segments]).toEqual([OURS, 1])
+      asked.push(performance.now())
+      return asked.length < 4 ? 250 : 0
+    }
+    tell('HELP')
+    tell('STOP')
+    await vi.advanceTimersByTimeAsync(749)
+    expect([sent.length, asked.length]).toEqual([0, 3])
+    await vi.advanceTimersByTimeAsync(1)
+    expect([sent.length, asked.length]).toEqual([2, 5])
+  })
+
+  it('whose number is never free is given up after five minutes, and said to be', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    const { tell, sent, suppressions, pace, lines } = listening()
+    suppressions.heed = async () => ({ kind: 'answer' })
+    pace.take = async () => 250
+    tell('HELP')
+    await vi.advanceTimersByTimeAsync(299_000)
+    expect(lines.at(-1)).toMatchObject({ msg: 'keyword heeded' })
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(lines.at(-1)).toMatchObject({ level: 'warn', msg: 'answer', reason: 'not_sent_in_time' })
+    expect(sent).toEqual([])
+  })
+
+  it('waits for Redis when that is away', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    const { tell, sent, suppressions, pace } = listening()
+    suppressions.heed = async () => ({ kind: 'answer' })
+    let refusals = 2
+    pace.take = async () => {
+      if (refusals-- > 0) throw new StoreFault('Redis is away')
+      return 0
+    }
+    tell('HELP')
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(sent).toHaveLength(1)
   })
 
   it.each([

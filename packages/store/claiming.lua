@@ -1,0 +1,63 @@
+-- A send as a claim sees it: may it leave, whatever else waits for its number?
+
+-- All that a claim asks of a send. `no` is the reply when it cannot leave, `mine` is set when this token holds it
+-- already. What must end, ends here: a lost worker's attempt, and what came too late or to a number that said STOP.
+local function look_at(key, send, token, suppressions, now)
+  if redis.call('EXISTS', key) == 0 then return { no = { 'closed', 'gone' } } end
+  local agenda, id = agenda_of(key)
+  local status = status_at(key, agenda, id, now)
+  local state, lease, retry, submitted, attempts, held, at =
+    get_send(key, send, 'state', 'lease', 'retry', 'submitted', 'attempts', 'token', 'at')
+  if not state then return { no = { 'closed', 'gone' } } end
+
+  local sends, expires, to_tag, channel = unpack(redis.call('HMGET', key, 'sends', 'expires', 'to_tag', 'channel'))
+  local line, segments = get_line(key)
+  local s = {
+    key = key, agenda = agenda, id = id, send = send, at = at, attempts = tonumber(attempts),
+    submitted = tonumber(submitted), to_tag = to_tag, channel = channel, line = line, segments = segments,
+    deadline = tonumber(expires) - policy.send_reserve_ms,
+  }
+  local wanted = status == 'pending' and tonumber(send) == tonumber(sends)
+  local opted_out = redis.call('EXISTS', suppressions .. to_tag) == 1
+
+  local function no(...)
+    s.no = { ... }
+    return s
+  end
+
+  local function ends(final, reason)
+    look_again_at(agenda, id, expires, now)
+    leave_line(key, send)
+    if state == 'unknown' then return no('closed', state) end
+    move_send(key, send, final, now, 'reason', reason)
+    return no('closed', final)
+  end
+
+  -- The answer to this very claim was lost: it is given again while it holds.
+  s.mine = state == 'submitting' and held == token and tonumber(lease) > now and wanted and not opted_out
+  if s.mine then return s end
+
+  if state == 'submitting' then
+    if tonumber(lease) > now then return no('wait', tonumber(lease) - now) end
+    move_send(key, send, 'unknown', now, 'reason', 'worker_lost')
+    state = 'unknown'
+  end
+  if state ~= 'queued' and state ~= 'unknown' then return no('closed', state) end
+  if not wanted then return no('closed', state) end
+  if opted_out then return ends('suppressed', 'recipient_opted_out') end
+  if state == 'unknown' and (policy.unknown == 'stop' or s.submitted >= policy.submissions_max) then
+    return no('closed', state)
+  end
+  if retry and tonumber(retry) > now then return no('wait', tonumber(retry) - now) end
+  if s.deadline <= now then return ends('expired', 'not_sent_in_time') end
+  return s
+end
+
+-- ms since the first attempt began whose message may have left; -1 when none may.
+local function may_have_left_for(s, attempt, now)
+  for earlier = 1, attempt - 1 do
+    local began, _, outcome = get_attempt(s.key, s.send, earlier)
+    if began and outcome ~= 'busy' then return now - s.at - began end
+  end
+  return -1
+end
