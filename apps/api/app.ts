@@ -53,6 +53,7 @@ export type AppDeps = {
   enqueue: (send: SendReference) => void
   takeReceipt: (receipt: Receipt) => void
   readiness: Readiness
+  formAnswerMs: number
   log: Log
 }
 
