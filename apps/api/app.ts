@@ -55,6 +55,7 @@ export type AppDeps = {
   enqueue: (send: SendReference) => void
   takeReceipt: (receipt: Receipt) => void
   readiness: Readiness
+  formAnswerMs: number
   log: Log
 }
 

@@ -2,6 +2,7 @@
  * The routes of SignalWire's guide "Two Factor Authentication via SMS", with its fields, texts and statuses, for
  * everyone who comes from it. Plain clients get the guide's exact answers; a browser gets the page.
  */
+import { setTimeout } from 'node:timers/promises'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import type { Verifications } from '#store/verifications.ts'
@@ -27,7 +28,7 @@ import { openPolicy } from './headers.ts'
 import { type PageState, renderPage, STYLE } from './page.ts'
 import { SCRIPT, sourcesOf } from './page-challenge.ts'
 import { PROBLEMS, retryAfter } from './problem.ts'
-import { sentenceOf, VERDICT_SENTENCES } from './sentences.ts'
+import { NOT_APPROVED, sentenceOf } from './sentences.ts'
 import { type Alarm, noteExplain, type Start, tellAlarms } from './starting.ts'
 
 /** What is missing is told beside its field, as what is wrong is. */
@@ -44,7 +45,16 @@ export type GuideRoutes = {
   pythonRoutes: boolean
   formChallenge: FormChallengeMode
   challenger: Challenger
+  /** No answer about a number comes earlier than this after its request was read; FORM_ANSWER_MS. */
+  formAnswerMs: number
 }
+
+/**
+ * A number that is unknown, suppressed, denied or disabled takes other work than one that is not, and nobody is to see
+ * by how long it took. All of it takes a few milliseconds, tens under load; a person does not feel this much. It runs
+ * from when the body has been read: from the start of the request a slow sender could use it up beforehand.
+ */
+export const FORM_ANSWER_MS = 150
 
 /** The guide's own answer to a send that failed. */
 const SEND_FAILED = 'Error sending code via SMS'
@@ -76,14 +86,14 @@ export function guideRoutes(deps: GuideRoutes) {
     if (deps.pythonRoutes && c.req.query('number') !== undefined) return requestByQuery(c)
     const body = await readFormOrJson(c, requestFields)
     if (body.kind === 'problem') return rejectBody(c, body.response, invalidNumber({}))
-    return tell(c, await requestAuth(c, body.value))
+    return tell(c, await notBefore(requestAuth(c, body.value)))
   })
 
   app.post('/validate-auth', async (c) => {
     const body = await readFormOrJson(c, checkFields)
     if (body.kind === 'problem')
       return rejectBody(c, body.response, forbidden({ codeError: 'Type the code.' }))
-    return tell(c, await validateAuth(c, body.value.number, body.value.auth_code))
+    return tell(c, await notBefore(validateAuth(c, body.value.number, body.value.auth_code)))
   })
 
   if (deps.pythonRoutes) {
@@ -91,7 +101,7 @@ export function guideRoutes(deps: GuideRoutes) {
     app.get('/validate-auth', async (c) => {
       const query = readQuery(c, checkFields)
       if (query.kind === 'problem') return c.text('403')
-      const answer = await validateAuth(c, withPlus(query.value.number), query.value.auth_code)
+      const answer = await notBefore(validateAuth(c, withPlus(query.value.number), query.value.auth_code))
       return c.text(answer.status === 200 ? '200' : '403')
     })
   }
@@ -99,8 +109,14 @@ export function guideRoutes(deps: GuideRoutes) {
   async function requestByQuery(c: Context<ApiEnv>): Promise<Response> {
     const query = readQuery(c, requestFields)
     if (query.kind === 'problem') return c.text('400', 400)
-    const { status } = await requestAuth(c, { ...query.value, number: withPlus(query.value.number) })
+    const fields = { ...query.value, number: withPlus(query.value.number) }
+    const { status } = await notBefore(requestAuth(c, fields))
     return c.text(String(plainStatus(status)), plainStatus(status))
+  }
+
+  async function notBefore(answer: Promise<GuideAnswer>): Promise<GuideAnswer> {
+    const [told] = await Promise.all([answer, setTimeout(deps.formAnswerMs)])
+    return told
   }
 
   function parse(c: Context<ApiEnv>, number: string): ParsedDestination | Refused {
@@ -164,8 +180,7 @@ export function guideRoutes(deps: GuideRoutes) {
     if (checked.verdict === 'approved') {
       return { status: 200, text: 'Success!', page: { approved: maskDestination(destination) } }
     }
-    const left = checked.verdict === 'wrong' ? checked.checksLeft : 0
-    return forbidden({ number, codeError: VERDICT_SENTENCES[checked.verdict](left) })
+    return forbidden({ number, codeError: NOT_APPROVED })
   }
 
   /** A program cannot do what is asked for: to it this is one more limit. */
@@ -222,8 +237,8 @@ function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Guid
 function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
   c.set('refusal', refused.refusal)
   c.set('limit', refused.limit)
+  if (refused.retryAfterMs === undefined) return forbidden({ number, codeError: NOT_APPROVED })
   const page = { number, codeError: sentenceOf(refused) }
-  if (refused.retryAfterMs === undefined) return forbidden(page)
   return { status: 429, text: 'Too Many Requests', page, retryAfterMs: refused.retryAfterMs }
 }
 

@@ -21,6 +21,7 @@ import { createApp } from './app.ts'
 import { DEFAULT_APPLICATION } from './caller.ts'
 import { createChallenger } from './challenger.ts'
 import { readConfig } from './config.ts'
+import { FORM_ANSWER_MS } from './guide.ts'
 import { createKeyRing } from './key-ring.ts'
 import { followKeys } from './key-sources.ts'
 import { createApiServer, listenOn, SERVER_LIMITS } from './server.ts'
@@ -92,6 +93,7 @@ const app = createApp({
   enqueue,
   takeReceipt: receipts.take,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
+  formAnswerMs: FORM_ANSWER_MS,
   log,
 })
 const httpServer = createApiServer({

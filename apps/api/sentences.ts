@@ -2,16 +2,11 @@
 import type { ChallengeRefusal, Refused } from '#verification/refusal.ts'
 import { retryAfter } from './problem.ts'
 
-export const VERDICT_SENTENCES = {
-  wrong: (left: number) =>
-    left === 0
-      ? 'That code is not right, and it was the last try. Ask for a new code.'
-      : `That code is not right. ${left} ${left === 1 ? 'try' : 'tries'} left.`,
-  expired: () => 'That code has expired. Ask for a new one.',
-  exhausted: () => 'Too many wrong codes. Ask for a new code.',
-  canceled: () => 'That code is no longer valid. Ask for a new one.',
-  already_used: () => 'That code has been used already. Ask for a new one.',
-} as const
+/**
+ * For every code that is not approved, whatever became of it, and where none was asked for: anybody may type any number
+ * here, so another sentence would tell a stranger who is being sent codes. Either way the next step is the same.
+ */
+export const NOT_APPROVED = 'That code is not right, or no longer valid. Try again, or ask for a new one.'
 
 /** Beside a challenge; the first time it explains itself. */
 export const CHALLENGE_SENTENCES: Readonly<Record<ChallengeRefusal, { proof: string; captcha: string }>> = {
@@ -44,7 +39,6 @@ const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
   delivery_backlog: 'Too many people are asking for codes right now.',
   sending_stopped: 'No codes are sent at the moment.',
   challenge_required: 'Codes cannot be sent to this number right now.',
-  unknown_verification: 'There is no code for this number. Ask for one first.',
 }
 
 export function sentenceOf({ refusal, retryAfterMs }: Refused): string {

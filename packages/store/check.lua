@@ -16,7 +16,11 @@
 --
 -- The right code is approved once, ever: the status moves in the same step that compares. A wrong code counts for the
 -- verification, for the number and for who typed it; when a budget is spent nothing is compared, so even the right
--- code says nothing to a guesser. To a silent caller a disabled number is one whose codes are all wrong. An ended verification is never written to again, nor brought back after its time.
+-- code says nothing to a guesser. An ended verification is never written to again, nor brought back after its time.
+--
+-- To a silent caller a number that is disabled, or whose budget is spent, is one whose codes are all wrong; and a code
+-- typed where there is nothing to compare it with counts for who typed it as any wrong one does, so that a stranger can
+-- neither tell them apart nor go through numbers without end.
 --@include clock.lua
 --@include windows.lua
 --@include meters.lua
@@ -51,18 +55,29 @@ if fingerprint ~= '' then
   end
 end
 
-if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
 local now = now_ms()
+local guess_keys = { unpack(KEYS, 6) }
+
+-- An answer for which nothing is compared.
+local function blind(reply)
+  if silent == '' then return reply end
+  local guess = ask_guesses(guess_keys, now)
+  if guess.refusal then return guess.refusal end
+  count_guess_of_asker(guess)
+  return reply
+end
+
+if redis.call('EXISTS', key) == 0 then return blind({ 'refused', 'unknown_verification', -1 }) end
 local status = status_at(key, agenda, id, now)
-if status == 'approved' then return remember('already_used', 0) end
-if status ~= 'pending' then return remember(status, 0) end
+if status == 'approved' then return blind(remember('already_used', 0)) end
+if status ~= 'pending' then return blind(remember(status, 0)) end
 
 local in_a_row = redis.call('GET', row_key)
 local disabled = disabled_refusal(in_a_row)
 if disabled and silent == '' then return disabled end
 local refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
-if refusal then return refusal end
-local guess = ask_guesses({ unpack(KEYS, 6) }, now)
+if refusal then return silent == '' and refusal or blind({ 'wrong', 0, id, refusal[4] .. '=block' }) end
+local guess = ask_guesses(guess_keys, now)
 if guess.refusal then return guess.refusal end
 
 if not disabled and is_own_mac(redis.call('HGET', key, 'code_mac')) then

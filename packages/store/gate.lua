@@ -87,11 +87,27 @@ local function ask_gate(scopes, scope_keys, facts, now)
   return passage
 end
 
--- Counts what ask_gate let pass. A message that is held back costs nothing and counts only for who asked.
+-- Of what a scope would count, that by which others are asked for a challenge. Money that is not spent is no part.
+local function challenging_part(write, scope)
+  local part = { 'HSET', write[2], moved = write.moved }
+  for _, rule in ipairs(scope.rules) do
+    for i = 3, #write, 2 do
+      if rule.mode == 'challenge' and rule.counts ~= 'spend' and write[i] == scope.fields[rule.at] then
+        part[#part + 1], part[#part + 2] = write[i], write[i + 1]
+      end
+    end
+  end
+  return part
+end
+
+-- Counts what ask_gate let pass. A message that is held back costs nothing and takes nothing from a budget: it counts
+-- for who asked, and where a challenge follows. That one is seen by a silent caller, who could else tell from the
+-- challenge a neighbour's number is asked for, or is not, that this one is held back.
 local function count_passage(passage, held)
   for _, entry in ipairs(passage.writes) do
     local write, scope = unpack(entry)
-    if scope.asker or not held then
+    if held and not scope.asker then write = challenging_part(write, scope) end
+    if #write > 2 then
       redis.call(unpack(write))
       tell_alarms(write, scope)
       if write.moved then redis.call('PEXPIRE', write[2], scope.ttl_ms) end

@@ -25,12 +25,23 @@ local function ask_guesses(scope_keys, now)
   return guess
 end
 
+local function count_meter(key, scope, rule, meter)
+  redis.call('HSET', key, scope.fields[rule.at], add_to_meter(meter, 1))
+  if meter.moved then redis.call('PEXPIRE', key, scope.ttl_ms) end
+end
+
+-- Counts a code that had nothing to be compared with: it endangers nobody, so it takes nothing from a limit of many.
+local function count_guess_of_asker(guess)
+  for _, entry in ipairs(guess.meters) do
+    if entry[2].asker then count_meter(unpack(entry)) end
+  end
+end
+
 -- Counts a wrong code; a limit of many people is worth an alarm the moment four fifths of it are reached.
 local function count_guess(guess)
   for _, entry in ipairs(guess.meters) do
-    local key, scope, rule, meter = unpack(entry)
-    redis.call('HSET', key, scope.fields[rule.at], add_to_meter(meter, 1))
-    if meter.moved then redis.call('PEXPIRE', key, scope.ttl_ms) end
+    local _, _, rule, meter = unpack(entry)
+    count_meter(unpack(entry))
     if rule.alarm and meter.total + 1 == rule.alarm then
       guess.explain[#guess.explain + 1] = rule.name .. '=alarm'
     end

@@ -21,12 +21,18 @@ const NUMBER_TAG_LENGTH = 6
 const OVERALL = 'all'
 
 export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Policy; vault: Vault }) {
-  /** What the limits of an address are counted under; nothing without one. */
-  function clientNames(clientIp: string | undefined): Record<'ip' | 'network', string | undefined> {
+  /**
+   * What the limits of an address are counted under; nothing without one. For each application apart: an address is
+   * what its caller says, and must not be able to shut it out elsewhere.
+   */
+  function clientNames(
+    application: Application,
+    clientIp: string | undefined,
+  ): Record<'ip' | 'network', string | undefined> {
     const client = clientIp ? networkOf(clientIp) : undefined
     return {
-      ip: client && vault.tagPart('ip', client.ip),
-      network: client?.network && vault.tagPart('network', client.network),
+      ip: client && vault.tagPart('ip', `${application} ${client.ip}`),
+      network: client?.network && vault.tagPart('network', `${application} ${client.network}`),
     }
   }
 
@@ -53,7 +59,7 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
     /** In the order of SCOPES. */
     scopeKeys(application: Application, place: Place, clientIp: string | undefined): string[] {
       const names: Record<Scope, string | undefined> = {
-        ...clientNames(clientIp),
+        ...clientNames(application, clientIp),
         prefix: place.prefixTag,
         range: `${place.prefixTag}${place.rangeDigit}`,
         region: place.region,
@@ -65,7 +71,7 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
 
     /** In the order of GUESS_SCOPES. */
     guessKeys(application: Application, clientIp: string | undefined): string[] {
-      const names = { ...clientNames(clientIp), application, overall: OVERALL }
+      const names = { ...clientNames(application, clientIp), application, overall: OVERALL }
       return GUESS_SCOPES.map((scope) => keys.scope(scope, names[scope]))
     },
 

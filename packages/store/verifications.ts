@@ -327,10 +327,13 @@ export function createVerifications(deps: {
     }
   }
 
-  /** No verification is found: there is none, or all that is left of it is the first answer to this key. */
-  async function checkUnfound(application: Application, repeat: Repeat): Promise<Checked | Refused> {
-    if (repeat.fingerprint === '') return refused('unknown_verification')
-    return askCheck(ownerOf(application, NOBODY, '', DEFAULT_PURPOSE), {}, repeat, [])
+  /**
+   * No verification is found: there is none, or all that is left of it is the first answer to this key. A silent caller
+   * has guessed all the same.
+   */
+  async function checkUnfound(request: CheckRequest, repeat: Repeat): Promise<Checked | Refused> {
+    if (repeat.fingerprint === '' && !request.silent) return refused('unknown_verification')
+    return askCheck(ownerOf(request.application, NOBODY, '', DEFAULT_PURPOSE), request, repeat, [])
   }
 
   return {
@@ -410,7 +413,7 @@ export function createVerifications(deps: {
       const { application, id, code, context, idempotencyKey } = request
       const repeat = repeatOf(application, idempotencyKey, [id, code, ...spelled(context)])
       const owner = await findOwner(application, id)
-      return owner ? checkOwned(owner, request, repeat) : checkUnfound(application, repeat)
+      return owner ? checkOwned(owner, request, repeat) : checkUnfound(request, repeat)
     },
 
     /** The newest verification of a number and purpose, checked as by id. */
@@ -421,7 +424,7 @@ export function createVerifications(deps: {
       const tag = vault.tagDestination(destination)
       const repeat = repeatOf(application, idempotencyKey, [tag, purpose, code, ...spelled(context)])
       const owner = await findPointer(application, tag, purpose)
-      return owner ? checkOwned(owner, request, repeat) : checkUnfound(application, repeat)
+      return owner ? checkOwned(owner, request, repeat) : checkUnfound(request, repeat)
     },
 
     /** Refuses with: unknown_verification, verification_ended. */

@@ -174,6 +174,14 @@ export const DEFAULT_GUESS_RULES: readonly Rule[] = [
     mode: 'block',
   },
   {
+    name: 'network_wrong_hour',
+    scope: 'network',
+    counts: 'wrong_checks',
+    windowMs: hour,
+    max: 100,
+    mode: 'block',
+  },
+  {
     name: 'application_wrong_hour',
     scope: 'application',
     counts: 'wrong_checks',

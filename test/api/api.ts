@@ -90,6 +90,8 @@ type Options = {
   now?: () => number
   /** What asks the store in place of the routes, such as to refuse a start without a challenge. */
   before?: (verifications: Verifications) => Verifications
+  /** Default none: only a test of time waits. */
+  formAnswerMs?: number
 }
 
 /** Few, so that a test solves them in no time. */
@@ -146,6 +148,7 @@ export function apiOn(redis: Redis, options: Options = {}) {
     enqueue: (send) => void enqueued.push(send),
     takeReceipt: (receipt) => void receipts.push(receipt),
     readiness: readiness ?? (async () => undefined),
+    formAnswerMs: options.formAnswerMs ?? 0,
     log,
   })
 
@@ -232,6 +235,7 @@ export function failingApi(fault: Error) {
     enqueue: () => {},
     takeReceipt: () => {},
     readiness: async () => 'redis_unreachable',
+    formAnswerMs: 0,
     log: keptLog([]),
   })
 }

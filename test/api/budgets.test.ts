@@ -1,7 +1,8 @@
 /** The budgets of a number as a caller meets them: which one says no, until when, and what they leave to its owner. */
 import { describe, expect, it } from 'vitest'
+import { NOT_APPROVED } from '#api/sentences.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
-import { freshDestination } from '#test/fixtures/store.ts'
+import { freshDestination, wrongFor } from '#test/fixtures/store.ts'
 import { type Api, apiOn, expectProblem, FORM_APPLICATION, jsonOf } from './api.ts'
 
 const connection = useRedis()
@@ -96,30 +97,42 @@ it('of two limits that are reached the longer wait is told, by its name', async 
 })
 
 describe('the page', () => {
-  it.each([
-    ['send_limit', 'This number was sent too many codes. Try again in 10 minutes.'],
-    ['check_limit', 'Too many wrong codes were tried for this number. Try again in 60 minutes.'],
-  ])('says of %s how long to wait, and the log which limit it was', async (refusal, sentence) => {
-    const policy = {
-      resendWaitsMs: [0],
-      sendLimits: [{ name: 'sends', max: 1, windowMs: 600_000 }],
-      wrongCheckLimits: [{ name: 'guesses', max: 1, windowMs: HOUR_S * 1_000 }],
-    }
+  const policy = {
+    resendWaitsMs: [0],
+    sendLimits: [{ name: 'sends', max: 1, windowMs: 600_000 }],
+    wrongCheckLimits: [{ name: 'guesses', max: 1, windowMs: HOUR_S * 1_000 }],
+  }
+
+  async function asked() {
     const api = apiOn(connection.redis, { policy })
     const number = freshDestination()
-    await api.postForm('/request-auth', { number })
-    const typed = { number, auth_code: '000000' }
+    const post = (path: string, more: Record<string, string> = {}) =>
+      api.postForm(path, { number, ...more }, { Accept: 'text/html' })
+    await post('/request-auth')
     const code = await api.codeOf(api.enqueued[0]?.verification ?? '', FORM_APPLICATION)
-    if (refusal === 'check_limit')
-      await api.postForm('/validate-auth', { number, auth_code: code === '000000' ? '000001' : '000000' })
-    const [path, fields] =
-      refusal === 'check_limit' ? ['/validate-auth', typed] : ['/request-auth', { number }]
-    const page = await api.postForm(path, fields, { Accept: 'text/html' })
+    return { api, post, code }
+  }
+
+  it('says of too many sends how long to wait, and the log which limit it was', async () => {
+    const { api, post } = await asked()
+    const page = await post('/request-auth')
     expect(page.status).toBe(429)
-    expect(await page.text()).toContain(sentence)
-    expect(api.lines.at(-1)).toMatchObject({
-      refusal,
-      limit: refusal === 'check_limit' ? 'guesses' : 'sends',
-    })
+    expect(await page.text()).toContain('This number was sent too many codes. Try again in 10 minutes.')
+    expect(api.lines.at(-1)).toMatchObject({ refusal: 'send_limit', limit: 'sends' })
+  })
+
+  it('says of too many wrong codes how long to wait to who asks for one, and to who types one only that it is wrong', async () => {
+    const { api, post, code } = await asked()
+    await post('/validate-auth', { auth_code: wrongFor(code) })
+    const typed = await post('/validate-auth', { auth_code: code })
+    expect(typed.status).toBe(403)
+    expect(await typed.text()).toContain(NOT_APPROVED)
+    expect(api.lines.at(-1)).toMatchObject({ result: 'wrong', explain: 'guesses=block' })
+    const page = await post('/request-auth')
+    expect(page.status).toBe(429)
+    expect(await page.text()).toContain(
+      'Too many wrong codes were tried for this number. Try again in 60 minutes.',
+    )
+    expect(api.lines.at(-1)).toMatchObject({ refusal: 'check_limit', limit: 'guesses' })
   })
 })

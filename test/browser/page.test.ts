@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { NOT_APPROVED } from '#api/sentences.ts'
 import { apiOn, FORM_APPLICATION } from '#test/api/api.ts'
 import { listen } from '#test/api/port.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
@@ -68,8 +69,8 @@ describe.skipIf(!CHROMIUM_PATH)('the page in a browser (skipped without CHROMIUM
       const code = await codeSent()
       await check(page, wrongFor(code))
       const field = checkForm(page).getByLabel('Code', { exact: true })
-      expect(await page.getByRole('alert').textContent()).toBe('That code is not right. 4 tries left.')
-      expect(await describedBy(page, 'code')).toBe('That code is not right. 4 tries left.')
+      expect(await page.getByRole('alert').textContent()).toBe(NOT_APPROVED)
+      expect(await describedBy(page, 'code')).toBe(NOT_APPROVED)
       expect(await field.inputValue()).toBe('')
       await check(page, code)
       expect(await page.getByRole('status').textContent()).toContain('Success!')

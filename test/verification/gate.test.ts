@@ -57,6 +57,7 @@ describe('the rules', () => {
       ['overall_spend_hour', 'spend_limit'],
       ['overall_spend_day', 'spend_limit'],
       ['ip_wrong_hour', 'guess_limit'],
+      ['network_wrong_hour', 'guess_limit'],
       ['application_wrong_hour', 'guess_limit'],
       ['overall_wrong_hour', 'guess_limit'],
     ])
