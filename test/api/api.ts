@@ -84,6 +84,8 @@ type Options = {
   now?: () => number
   /** What asks the store in place of the routes, such as to refuse a start without a challenge. */
   before?: (verifications: Verifications) => Verifications
+  /** Another API that is on the same Redis, or was before a restart. */
+  same?: { prefix: string; vault: Vault }
   /** Default none: only a test of time waits. */
   formAnswerMs?: number
 }
@@ -124,7 +126,7 @@ function challengerOf(vault: Vault, options: Options = {}): Challenger {
 
 export function apiOn(redis: Redis, options: Options = {}) {
   const { config, policy, readiness, ring, before } = options
-  const store = storeOn(redis, policy)
+  const store = storeOn(redis, policy, options.same)
   const enqueued: SendReference[] = []
   const receipts: Receipt[] = []
   const lines: Line[] = []
