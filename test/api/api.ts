@@ -90,6 +90,8 @@ type Options = {
   now?: () => number
   /** What asks the store in place of the routes, such as to refuse a start without a challenge. */
   before?: (verifications: Verifications) => Verifications
+  /** Another API that is on the same Redis, or was before a restart. */
+  same?: { prefix: string; vault: Vault }
   /** Default none: only a test of time waits. */
   formAnswerMs?: number
 }
@@ -130,7 +132,7 @@ function challengerOf(vault: Vault, options: Options = {}): Challenger {
 
 export function apiOn(redis: Redis, options: Options = {}) {
   const { config, policy, readiness, ring, before } = options
-  const store = storeOn(redis, policy, undefined, undefined, options.senders)
+  const store = storeOn(redis, policy, options.same, undefined, options.senders)
   const enqueued: SendReference[] = []
   const receipts: Receipt[] = []
   const lines: Line[] = []

@@ -4,22 +4,13 @@
  */
 import { describe, expect, it } from 'vitest'
 import type { Verifications } from '#store/verifications.ts'
-import { type Api, jsonOf } from '#test/api/api.ts'
+import { type Api, apiOn, FORM_APPLICATION, jsonOf } from '#test/api/api.ts'
 import { listen } from '#test/api/port.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { codeOf, wrongFor } from '#test/fixtures/store.ts'
 import type { Destination } from '#verification/destination.ts'
 import type { Rule } from '#verification/gate.ts'
-import {
-  apiOn,
-  codeOnForm,
-  elsewhere,
-  FORM_APPLICATION,
-  freshPrefix,
-  HOUR_MS,
-  seenIn,
-  strangerAt,
-} from './stranger.ts'
+import { codeOnForm, elsewhere, freshPrefix, HOUR_MS, seenIn, strangerAt } from './stranger.ts'
 
 const connection = useRedis()
 const DENIED = elsewhere()

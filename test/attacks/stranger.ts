@@ -1,8 +1,10 @@
 /** A stranger at the API's doors: with the address they come from, and numbers that lie where a test wants them. */
-import { type Api, apiOn, FORM_APPLICATION } from '#test/api/api.ts'
-import { destinationOf } from '#test/fixtures/store.ts'
+import { type Api, FORM_APPLICATION, type Headers, type Json, jsonOf } from '#test/api/api.ts'
+import { destinationOf, wrongFor } from '#test/fixtures/store.ts'
 import type { Code } from '#verification/code.ts'
 import type { Destination } from '#verification/destination.ts'
+import type { Rule } from '#verification/gate.ts'
+import type { Application } from '#verification/verification.ts'
 
 export const HOUR_MS = 3_600_000
 const BROWSER = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
@@ -46,4 +48,43 @@ export async function seenIn(response: Response, number: string): Promise<string
   return JSON.stringify([response.status, headers, text], undefined, 1)
 }
 
-export { apiOn, FORM_APPLICATION }
+export const START = '/v1/verifications'
+export const SHOP = 'shop' as Application
+export const as = (key: string): Headers => ({ Authorization: `Bearer ${key}` })
+
+export function rule(
+  scope: Rule['scope'],
+  counts: 'sends' | 'numbers',
+  max: number,
+  mode: Rule['mode'] = 'block',
+): Rule {
+  return { name: `${scope}_test`, scope, counts, windowMs: HOUR_MS, max, mode }
+}
+
+/** The verdict of a check, or the code of what refused it. */
+export async function verdictOf(response: Response): Promise<unknown> {
+  const body: Json = JSON.parse(await response.text())
+  return body.result ?? body.code
+}
+
+/** How often each word was said. */
+export const tally = (words: readonly unknown[]) =>
+  Object.fromEntries([...Map.groupBy(words, String)].map(([word, all]) => [word, all.length]))
+
+export const times = <T>(count: number, make: (index: number) => T) =>
+  Array.from({ length: count }, (_, index) => make(index))
+
+/** What stops sends is not in question where codes are guessed. */
+export const SENDS_FREE = { rules: [], resendWaitsMs: [0, 0, 0], sendLimits: [] }
+
+/** A verification that a victim has begun, and what an attacker tries. */
+export async function begin(api: Api, to: string = elsewhere(), more: object = {}) {
+  const { id } = await jsonOf(await api.post(START, { to, ...more }), 202)
+  const code = await api.codeOf(String(id))
+  return { to, id, code, wrong: wrongFor(code), checks: `${START}/${id}/checks` }
+}
+
+/** Wrong codes until the verification has had all it takes. */
+export async function exhaust(api: Api, { checks, wrong }: { checks: string; wrong: string }): Promise<void> {
+  for (let tries = 0; tries < 5; tries++) await api.post(checks, { code: wrong })
+}
