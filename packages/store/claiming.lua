@@ -10,11 +10,11 @@ local function look_at(key, send, token, suppressions, now)
     get_send(key, send, 'state', 'lease', 'retry', 'submitted', 'attempts', 'token', 'at')
   if not state then return { no = { 'closed', 'gone' } } end
 
-  local sends, expires, to_tag, channel = unpack(redis.call('HMGET', key, 'sends', 'expires', 'to_tag', 'channel'))
-  local line, segments = get_line(key)
+  local sends, expires, to_tag, channel, line, segments =
+    unpack(redis.call('HMGET', key, 'sends', 'expires', 'to_tag', 'channel', 'line', 'segments'))
   local s = {
     key = key, agenda = agenda, id = id, send = send, at = at, attempts = tonumber(attempts),
-    submitted = tonumber(submitted), to_tag = to_tag, channel = channel, line = line, segments = segments,
+    submitted = tonumber(submitted), to_tag = to_tag, channel = channel, line = line, segments = tonumber(segments or 1),
     deadline = tonumber(expires) - policy.send_reserve_ms,
   }
   local wanted = status == 'pending' and tonumber(send) == tonumber(sends)

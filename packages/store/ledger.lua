@@ -127,14 +127,12 @@ local function status_at(key, agenda, id, now)
   return status
 end
 
--- Adds send number `send` (queued, in its line) and says when the next may follow: 0 when none is left.
-local function add_send(key, agenda, id, send, deadline, now)
+-- Adds send number `send` (queued) and says when the next may follow: 0 when none is left.
+local function add_send(key, agenda, id, send, now)
   local wait_ms = policy.resend_waits_ms[send]
   local next_send = wait_ms and now + wait_ms or 0
   redis.call('HSET', key, 'sends', send, 'next_send', next_send)
   move_send(key, send, 'queued', now, 'at', now, 'attempts', 0, 'submitted', 0)
-  local line, segments = get_line(key)
-  join_line(line, key, send, segments, deadline)
   look_again_at(agenda, id, now + policy.sweep_after_ms, now)
   return next_send
 end

@@ -13,12 +13,17 @@ end
 -- dead from here on. Replies as start.lua does.
 local function resend(key, agenda, id, verification, code_mac, sealed, explain, line, now)
   close_sends(key, verification.sends, 'superseded', 'superseded', now)
-  if not policy.lines[verification.line] then redis.call('HSET', key, 'line', line) end
+  local known = line_of(verification, line)
+  if known ~= verification.line then redis.call('HSET', key, 'line', known) end
   if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
   if code_mac ~= '' then redis.call('HSET', key, 'code_mac', code_mac, 'sealed', sealed) end
   local send = verification.sends + 1
-  local next_send = add_send(key, agenda, id, send, verification.expires - policy.send_reserve_ms, now)
-  if verification.held then hold_send(key, agenda, id, send, verification.expires, verification.held, now) end
+  local next_send = add_send(key, agenda, id, send, now)
+  if verification.held then
+    hold_send(key, agenda, id, send, verification.expires, verification.held, now)
+  else
+    join_line(known, key, send, verification.segments, verification.expires - policy.send_reserve_ms)
+  end
   return {
     'sent_again', id, send, verification.created, verification.expires, next_send,
     #policy.resend_waits_ms + 1 - send, policy.checks_max - verification.wrong, now,
@@ -30,7 +35,7 @@ end
 local function pending_verification(key, agenda, id, now)
   local f = redis.call('HMGET', key,
     'status', 'expires', 'created', 'next_send', 'sends', 'wrong', 'channel', 'locale', 'held', 'trusted', 'spend',
-    'context_tag', 'line')
+    'context_tag', 'line', 'segments')
   if f[1] ~= 'pending' then return nil end
   local expires = tonumber(f[2])
   if expires <= now then
@@ -40,6 +45,6 @@ local function pending_verification(key, agenda, id, now)
   return {
     expires = expires, created = tonumber(f[3]), next_send = tonumber(f[4]), sends = tonumber(f[5]),
     wrong = tonumber(f[6]), channel = f[7], locale = f[8], held = f[9],
-    trusted = f[10], spend = f[11], context_tag = f[12] or '', line = f[13],
+    trusted = f[10], spend = f[11], context_tag = f[12] or '', line = f[13], segments = tonumber(f[14] or 1),
   }
 end

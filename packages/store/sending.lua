@@ -10,9 +10,12 @@ local function gate_facts(spend, number, region, trusted, challenged)
   }
 end
 
+-- The line a verification's sends wait in; another when that is none of ours any more.
+local function line_of(pending, line) return policy.lines[pending.line] and pending.line or line end
+
 -- Whether what waits leaves time for a send of this verification, or of a new one.
 local function backlog_refusal_of(pending, line, now)
-  local known = pending and policy.lines[pending.line] and pending.line or line
+  local known = pending and line_of(pending, line) or line
   local expires = pending and pending.expires or now + policy.code_ttl_ms
   return backlog_refusal(known, expires - policy.send_reserve_ms, now)
 end
@@ -22,7 +25,6 @@ local SPEAKS_OF_NUMBER = { suspected_fraud = true, traffic_limit = true }
 
 -- The send is visible to the API key's holder and never leaves.
 local function hold_send(key, agenda, id, send, expires, reason, now)
-  leave_line(key, send)
   move_send(key, send, 'suppressed', now, 'reason', reason)
   look_again_at(agenda, id, expires, now)
 end

@@ -136,11 +136,13 @@ if segments ~= '1' then redis.call('HSET', key, 'segments', segments) end
 if context ~= '' then redis.call('HSET', key, 'context', context, 'context_tag', context_tag) end
 if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
 if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
-local next_send = add_send(key, agenda, new_id, 1, expires - policy.send_reserve_ms, now)
+local next_send = add_send(key, agenda, new_id, 1, now)
 tell_verification(key, 'started', now)
 if held ~= '' then
   redis.call('HSET', key, 'held', held)
   hold_send(key, agenda, new_id, 1, expires, held, now)
+else
+  join_line(line, key, 1, tonumber(segments), expires - policy.send_reserve_ms)
 end
 return remember({
   'started', new_id, 1, now, expires, next_send, #policy.resend_waits_ms, policy.checks_max, now, channel, locale, explain,

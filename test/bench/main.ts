@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { bringRedis } from '#dev/redis.ts'
 import { connectForQueue } from '#runtime/redis.ts'
 import { benchDrain, benchIdle, benchSlowProvider } from './delivery.ts'
+import { benchOverload } from './overload.ts'
 import { printMachine } from './report.ts'
 import { type BenchContext, benchGrowth, benchMemory, benchRequests } from './requests.ts'
 
@@ -13,6 +14,7 @@ const SECTIONS: Record<string, (context: BenchContext) => Promise<boolean[]>> = 
   idle: benchIdle,
   slow: benchSlowProvider,
   drain: benchDrain,
+  overload: benchOverload,
 }
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }

@@ -87,7 +87,7 @@ export function createMaterial(redis: Redis, prefix: string) {
   }
 }
 
-function destinationOf(text: string): Destination {
+export function destinationOf(text: string): Destination {
   const parsed = parseDestination(text, { regions: new Set(['US']) })
   if (parsed.kind === 'refused') throw new Error(`${text} is refused`)
   return parsed.destination

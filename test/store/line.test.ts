@@ -274,6 +274,18 @@ describe('a line holds what waits, and nothing else:', () => {
     expect(await store.waiting()).toBe(entries)
   })
 
+  it('an acceptance that comes after the lease, while the send waits to go once more, takes it out', async () => {
+    const store = await storeAt(1)
+    const send = sendOf((await store.start(freshDestination())).id)
+    await store.deliveries.claim(send, 'slow')
+    await store.passTime(13_000)
+    await store.pace.take(NUMBER, 1)
+    expect(await store.deliveries.claim(send, 'next')).toMatchObject({ kind: 'wait' })
+    expect(await store.waiting()).toBe(1)
+    await store.deliveries.record(send, { token: 'slow', outcome: accepted, waitMs: 0 })
+    expect(await store.waiting()).toBe(0)
+  })
+
   it('a message that is held back never stands in it', async () => {
     const store = await storeAt(1)
     await store.start(freshDestination(), { held: 'number_denied' })
