@@ -1,9 +1,10 @@
 /** What must be so after every fault, whatever it was: nothing lost, nothing sent or approved too often, nothing left. */
+import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { expect, vi } from 'vitest'
 import type { Arrived, Known, View } from '#test/chaos/history.ts'
 import { brokenPromises } from '#test/chaos/promises.ts'
-import type { Service } from '#test/fixtures/service.ts'
+import { numberEnding, type Service } from '#test/fixtures/service.ts'
 
 /** What BullMQ keeps of an idle queue, and for ever: no job, nothing of ours, none of them growing. */
 const QUEUE_KEEPS = /^\{[\w-]+:queue\}:deliveries:(meta|id|events|marker|stalled-check)$/
@@ -55,3 +56,43 @@ async function endlessKeys(redis: Redis, prefix: string): Promise<string[]> {
   const ttls = await Promise.all(keys.map((key) => redis.pttl(key)))
   return keys.filter((key, at) => ttls[at] === -1 && !QUEUE_KEEPS.test(key))
 }
+
+/** Starts one every so often, for a while; answers those that were taken. */
+export async function beginMany(
+  service: Service,
+  pace: { everyMs: number; forMs: number },
+): Promise<Begun[]> {
+  const begun: Begun[] = []
+  const startedAt = performance.now()
+  for (let at = 0; at < pace.forMs; at += pace.everyMs) {
+    await wait(Math.max(0, startedAt + at - performance.now()))
+    const to = numberEnding()
+    const { status, body } = await service.start(to)
+    if (status === 202) begun.push({ id: String(body.id), to })
+  }
+  return begun
+}
+
+const RESTING = [
+  'accepted',
+  'delivered',
+  'undelivered',
+  'failed',
+  'rejected',
+  'expired',
+  'canceled',
+  'unknown',
+]
+
+/** Waits until every send of these has come to rest; one that is unknown may have a second message ahead of it. */
+export async function atRest(service: Service, begun: readonly Begun[], timeout: number): Promise<void> {
+  for (const { id } of begun) {
+    await vi.waitFor(async () => expect(RESTING).toContain(await service.delivery(id)), {
+      timeout,
+      interval: 100,
+    })
+  }
+}
+
+/** Long faults are played at their full length by `npm run chaos -- --faults`, and shorter where only that differs. */
+export const atFullLength = process.env.FAULTS_AT_FULL_LENGTH === 'on'
