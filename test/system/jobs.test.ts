@@ -99,7 +99,7 @@ describe.concurrent('jobs', () => {
     timeout: 60_000,
   }, async (context) => {
     // Another policy is another text of every script; both are known to Redis side by side.
-    const other = { UNKNOWN: 'stop', CODE_TTL_SECONDS: '240', CHECKS_MAX: '3' }
+    const other = { UNKNOWN: 'stop', CHECKS_MAX: '3' }
     const { redis, service } = await running(context, [{}, other])
     const begun = await beginMany(service, { everyMs: 20, forMs: 2_000 })
     for (const ending of ['0105', '0105', '0105', '0105'])
