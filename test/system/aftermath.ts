@@ -3,11 +3,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { expect, vi } from 'vitest'
 import type { Arrived, Known, View } from '#test/chaos/history.ts'
+import { endlessKeys } from '#test/chaos/keys.ts'
 import { brokenPromises } from '#test/chaos/promises.ts'
 import { numberEnding, type Service } from '#test/fixtures/service.ts'
-
-/** What BullMQ keeps of an idle queue, and for ever: no job, nothing of ours, none of them growing. */
-const QUEUE_KEEPS = /^\{[\w-]+:queue\}:deliveries:(meta|id|events|marker|stalled-check)$/
 
 export type Begun = { id: string; to: string }
 
@@ -52,13 +50,6 @@ async function expectBoundedKeys(service: Service, redisUrl: string): Promise<vo
   } finally {
     redis.disconnect()
   }
-}
-
-/** Keys that would stay for ever, but for the few that an idle queue keeps. */
-async function endlessKeys(redis: Redis, prefix: string): Promise<string[]> {
-  const keys = await redis.keys(`{${prefix}*`)
-  const ttls = await Promise.all(keys.map((key) => redis.pttl(key)))
-  return keys.filter((key, at) => ttls[at] === -1 && !QUEUE_KEEPS.test(key))
 }
 
 /** Starts one every so often, for a while; answers those that were taken. */
