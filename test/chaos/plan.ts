@@ -105,7 +105,7 @@ function drawPeople(random: Random, forMs: number): Person[] {
 
 /** Most numbers are ordinary; the others behave as the sandbox's table says. */
 function drawEnding(random: Random): string {
-  if (random.chance(0.7)) return '0100'
+  if (random.chance(0.85)) return '0100'
   return `01${String(random.integer(1, 13)).padStart(2, '0')}`
 }
 
