@@ -8,6 +8,11 @@ import type { Log } from './log.ts'
 /** A request waits this long for Redis at most; a fault is answered well within two seconds. */
 const COMMAND_TIMEOUT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
+/**
+ * A machine that is gone without a word closes no socket; the kernel would wait for it for a quarter of an hour. BullMQ
+ * blocks for up to 10 s where there is nothing to do.
+ */
+const SILENT = { forRequestsMs: 5_000, forQueueMs: 30_000 }
 const RECONNECT_LONGEST_MS = 1_000
 
 export type Sentinel = { host: string; port: number }
@@ -39,13 +44,14 @@ export function connectForRequests(at: string | RedisPlace, log: Log): Redis {
     maxRetriesPerRequest: 0,
     enableAutoPipelining: true,
     commandTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: SILENT.forRequestsMs,
   })
   return withQuietErrors(redis, log)
 }
 
 /** BullMQ blocks on its connections and insists on waiting for them. */
 export function connectForQueue(at: string | RedisPlace, log: Log): Redis {
-  return withQuietErrors(open(at, { maxRetriesPerRequest: null }), log)
+  return withQuietErrors(open(at, { maxRetriesPerRequest: null, socketTimeout: SILENT.forQueueMs }), log)
 }
 
 function open(at: string | RedisPlace, kind: Options): Redis {

@@ -66,6 +66,10 @@ async function movingName(first: string) {
     move(to: string) {
       leadsTo = to
     },
+    /** Nothing comes through any more on the connections there are, and none of them is closed. */
+    silence() {
+      for (const socket of sockets) socket.unpipe().pause()
+    },
   }
 }
 
@@ -82,6 +86,20 @@ it('a primary that became a replica is left for the one its name leads to by now
   await expect(redis.set('where', 'lost')).rejects.toThrow('READONLY')
   await expect.poll(() => redis.set('where', 'next').catch(() => 'not yet'), { timeout: 5_000 }).toBe('OK')
   expect(await next.ask('GET where')).toBe('next')
+})
+
+it('a Redis that is gone without a word is given up after five seconds, and dialled anew', {
+  timeout: 20_000,
+}, async () => {
+  const server = await startOwnRedis()
+  onTestFinished(() => server.stop())
+  const name = await movingName(server.url)
+  const redis = connectForRequests(name.url, silentLog)
+  onTestFinished(() => redis.disconnect())
+  await once(redis, 'ready')
+  name.silence()
+  await expect(redis.ping()).rejects.toThrow()
+  await expect.poll(() => redis.ping().catch(() => 'not yet'), { timeout: 8_000 }).toBe('PONG')
 })
 
 it('a Redis that stays read-only is not dialled anew at every refusal', async () => {
