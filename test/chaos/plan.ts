@@ -62,7 +62,7 @@ export type Person = {
 export type Plan = { seed: number; forMs: number; people: Person[]; faults: Fault[]; print: string }
 
 const PERSON_EVERY_MS = 300
-const FAULT_EVERY_MS = 4_500
+const FAULT_EVERY_MS = 3_000
 /** Nothing strikes before everything has been seen to work. */
 const CALM_MS = 5_000
 
