@@ -19,7 +19,7 @@ const RECOVERY_MS = 60_000
 async function play(plan: Plan): Promise<{ report: string; broken: string[] }> {
   const broken: string[] = []
   const tell = (what: string) => void broken.push(what)
-  const world = await createWorld(`chaos-${plan.seed}`, tell)
+  const world = await createWorld(`chaos-${process.pid}`, tell)
   const healed = new AbortController()
   try {
     await world.start()

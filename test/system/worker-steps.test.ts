@@ -12,7 +12,7 @@ import { begin, expectNothingBroken } from './aftermath.ts'
 /** Lock and stall check of the queue together: what is promised for the job of a worker that died. */
 const RERUN_MS = 20_000
 /** A machine under load is late itself. */
-const SLACK_MS = 1_500
+const SLACK_MS = 3_000
 const LEASE_MS = 13_000
 
 /** The job of a worker that was overtaken is not its own any more: it says so, in one of these ways. */
