@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import { QUEUE_NAME, queuePrefix } from '#queue/delivery-queue.ts'
 import type { Known } from './history.ts'
 import type { Fault, FaultOf, Place } from './plan.ts'
-import type { Slot, World } from './world.ts'
+import { LATENCY_MS, type Slot, type World } from './world.ts'
 
 /** Breaks something, keeps it broken for so long, and mends it. */
 type Strike = (lastsMs: number) => Promise<unknown>
@@ -69,7 +69,7 @@ export function createFaults(world: World, known: readonly Known[]) {
     async 'answering late'(lastsMs) {
       sandbox.setLatency(LATE_MS)
       await wait(lastsMs)
-      sandbox.setLatency(0)
+      sandbox.setLatency(LATENCY_MS)
     },
     async 'connections cut every 5 s'(lastsMs) {
       for (let atMs = 0; atMs < lastsMs; atMs += FLAP_MS) {
@@ -82,10 +82,10 @@ export function createFaults(world: World, known: readonly Known[]) {
   const ofQueue: Record<FaultOf<'queue'>, Strike> = {
     'poison jobs': () =>
       addJobs(world, [null, {}, 'default//1', `default/${'0'.repeat(32)}/1`, { to: '+12025550123' }]),
-    'old jobs again': () =>
+    'jobs again': () =>
       addJobs(
         world,
-        known.slice(0, 200).map(({ id }) => `default/${id}/1`),
+        known.slice(-200).map(({ id }) => `default/${id}/1`),
       ),
   }
 

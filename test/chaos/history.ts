@@ -47,7 +47,8 @@ export type Known = {
 /** A message on a phone. `reference` is ours, as the provider gives it back. */
 export type Arrived = { reference: string; to: string; body: string; atMs: number }
 
-export type History = { calls: Call[]; known: Known[]; arrived: Arrived[] }
+/** `healedAtMs`: when nothing was broken any more; absent where that is not known. */
+export type History = { calls: Call[]; known: Known[]; arrived: Arrived[]; healedAtMs?: number }
 
 export const codeIn = ({ body }: Pick<Arrived, 'body'>) => /^\d{6}/.exec(body)?.[0] ?? ''
 

@@ -39,6 +39,7 @@ async function play(plan: Plan): Promise<{ report: string; broken: string[] }> {
     await Promise.all([...faults, at(plan.forMs)])
     say(begunAt, 'no more faults')
     await world.expectReady(RECOVERY_MS)
+    people.history.healedAtMs = Date.now()
     healed.abort()
     await Promise.all(lives)
     await people.gather()

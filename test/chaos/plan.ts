@@ -26,7 +26,7 @@ const FAULTS = {
   },
   queue: {
     'poison jobs': [2, 1, 1],
-    'old jobs again': [2, 1, 1],
+    'jobs again': [3, 1, 1],
   },
   worker: {
     killed: [4, 200, 15_000],
@@ -65,10 +65,12 @@ const PERSON_EVERY_MS = 300
 const FAULT_EVERY_MS = 3_000
 /** Nothing strikes before everything has been seen to work. */
 const CALM_MS = 5_000
+/** Where something breaks, and where it is well again, is where promises are broken: a crowd comes at both. */
+const CROWD = { people: 8, withinMs: 150 }
 
 export function drawPlan(seed: number, forMs: number): Plan {
-  const people = drawPeople(createRandom(seed), forMs)
   const faults = drawFaults(createRandom(seed ^ 0x5eed), forMs)
+  const people = drawPeople(createRandom(seed), forMs, faults)
   const print = createHash('sha256')
     .update(JSON.stringify([people, faults]))
     .digest('hex')
@@ -76,31 +78,40 @@ export function drawPlan(seed: number, forMs: number): Plan {
   return { seed, forMs, people, faults, print }
 }
 
-function drawPeople(random: Random, forMs: number): Person[] {
-  const people: Person[] = []
-  for (let atMs = 500; atMs < forMs; atMs += random.wait(PERSON_EVERY_MS)) {
-    people.push({
-      atMs,
-      to: numberOf(people.length, drawEnding(random)),
-      api: random.chance(0.5) ? 0 : 1,
-      doubled: random.chance(0.1),
-      wrong: random.weighted([
-        [0, 7],
-        [1, 2],
-        [2, 1],
-      ]),
-      intent: random.weighted<Intent>([
-        ['types it', 50],
-        ['types it twice at once', 10],
-        ['guesses', 6],
-        ['cancels', 8],
-        ['asks again', 8],
-        ['leaves', 6],
-      ]),
-      afterMs: random.time(20, 8_000),
-    })
+function drawPeople(random: Random, forMs: number, faults: readonly Fault[]): Person[] {
+  return drawTimes(random, forMs, faults).map((atMs, index) => ({
+    atMs,
+    to: numberOf(index, drawEnding(random)),
+    api: random.chance(0.5) ? 0 : 1,
+    doubled: random.chance(0.1),
+    wrong: random.weighted([
+      [0, 7],
+      [1, 2],
+      [2, 1],
+    ]),
+    intent: random.weighted<Intent>([
+      ['types it', 50],
+      ['types it twice at once', 10],
+      ['guesses', 6],
+      ['cancels', 8],
+      ['asks again', 8],
+      ['leaves', 6],
+    ]),
+    afterMs: random.time(20, 8_000),
+  }))
+}
+
+/** When people come: one by one all the time, and in crowds at both ends of every fault. */
+function drawTimes(random: Random, forMs: number, faults: readonly Fault[]): number[] {
+  const times: number[] = []
+  for (let atMs = 500; atMs < forMs; atMs += random.wait(PERSON_EVERY_MS)) times.push(atMs)
+  for (const { atMs, lastsMs } of faults) {
+    for (const edge of new Set([atMs, atMs + lastsMs])) {
+      for (let one = 0; one < CROWD.people; one += 1)
+        times.push(edge + random.integer(-CROWD.withinMs, CROWD.withinMs))
+    }
   }
-  return people
+  return times.filter((atMs) => atMs < forMs).sort((a, b) => a - b)
 }
 
 /** Most numbers are ordinary; the others behave as the sandbox's table says. */
@@ -123,7 +134,7 @@ function drawFaults(random: Random, forMs: number): Fault[] {
     const place = random.weighted<Place>([
       ['redis', 6],
       ['provider', 6],
-      ['queue', 1],
+      ['queue', 2],
       ['worker 0', 3],
       ['worker 1', 3],
       ['api 0', 1],

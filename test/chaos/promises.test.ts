@@ -86,6 +86,11 @@ describe('a history in which', () => {
     expect(brokenPromises(good)).toEqual([])
   })
 
+  const expired = { view: view([send({ status: 'expired', timeline: [] })], 'expired') }
+  it('a send runs out of time while something is broken is a good one', () => {
+    expect(brokenPromises({ ...history(expired, []), healedAtMs: BEGUN + 30_000 })).toEqual([])
+  })
+
   const overdue = send({ timeline: [{ attempt: 1, outcome: 'accepted', started_at: iso(61_900) }] })
   it.each<[string, string, History]>([
     [
@@ -124,6 +129,11 @@ describe('a history in which', () => {
       'P4',
       'a start is taken and never seen again',
       { ...history({}, []), known: [{ id: ID, to: TO, checks: [] }] },
+    ],
+    [
+      'P4',
+      'a send runs out of time though all was well for long enough',
+      { ...history(expired, []), healedAtMs: BEGUN + 20_000 },
     ],
     [
       'P5',

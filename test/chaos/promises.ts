@@ -10,6 +10,8 @@ const SLACK_MS = 1_000
 /** A claim is acted on within a third of its lease. */
 const ACT_WITHIN_MS = DEFAULT_POLICY.leaseMs / 3
 const ANSWER_WITHIN_MS = 2_000
+/** A dead worker's job is run again within 20 s, and the longest wait between two tries is 15 s. */
+const RECOVER_WITHIN_MS = 35_000
 
 /** Nothing left for these, as the service tells it. */
 const UNSENT = ['queued', 'expired', 'canceled', 'superseded', 'suppressed', 'rejected']
@@ -22,6 +24,7 @@ export function brokenPromises(history: History): string[] {
     ...history.known.flatMap((known) => [
       ...brokenByChecks(known, arrivals.get(known.id) ?? []),
       ...brokenBySends(known, arrivals.get(known.id) ?? []),
+      ...brokenByNobody(known, history.healedAtMs ?? Number.POSITIVE_INFINITY),
     ]),
     ...history.calls.flatMap(brokenByAnswer),
   ]
@@ -91,6 +94,16 @@ function brokenBySend(
       broken.push('P6 a message left after the last moment')
   }
   return broken
+}
+
+/** What had time enough after all was well again must not run out of it. */
+function brokenByNobody({ id, view }: Known, healedAtMs: number): string[] {
+  if (!view) return []
+  const lastMoment = Date.parse(view.expires_at) - DEFAULT_POLICY.sendReserveMs
+  return view.sends
+    .filter(({ status }) => status === 'expired')
+    .filter(({ queued_at }) => lastMoment - Math.max(healedAtMs, Date.parse(queued_at)) > RECOVER_WITHIN_MS)
+    .map(({ send }) => `P4 it expired though nothing was wrong any more (${id}, send ${send})`)
 }
 
 function brokenByAnswer({ what, status, tookMs, retryAfter, problem }: Call): string[] {

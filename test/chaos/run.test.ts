@@ -18,7 +18,7 @@ it('a few seconds of it print the plan, what happened and that no promise was br
   const [code, report, progress] = await chaos('--minutes', '0.2', '--seed', '1')
   expect(report).toMatch(/^promises\n {2}broken +0$/m)
   expect(report).toMatch(/^seed 1, 0\.2 minutes, plan [0-9a-f]{12}$/m)
-  expect(progress).toContain('seed 1: 35 people, 5 faults')
+  expect(progress).toContain('seed 1: 108 people, 5 faults')
   expect(code).toBe(0)
 })
 

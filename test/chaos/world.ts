@@ -8,6 +8,8 @@ import { startOwnRedis } from '#test/fixtures/redis-server.ts'
 import type { Place } from './plan.ts'
 
 const MESSAGES_KEPT = 100_000
+/** What a provider takes to answer: there is always a message in its hands. */
+export const LATENCY_MS = 300
 /** The shortest there is: so that codes and deadlines run out within a run. */
 const CODE_TTL_SECONDS = 120
 /** For how long SIGUSR2 blocks a worker: longer than its lease, its lock and a stall check together. */
@@ -33,7 +35,7 @@ export type Slot = {
 
 export async function createWorld(prefix: string, broken: (what: string) => void) {
   const redis = await startOwnRedis()
-  const sandbox = createSandbox({ pace: 0.2, capacity: MESSAGES_KEPT })
+  const sandbox = createSandbox({ pace: 0.2, capacity: MESSAGES_KEPT, latencyMs: LATENCY_MS })
   const sandboxPort = await sandbox.listen(0)
   const env = {
     ...NO_LIMITS,
