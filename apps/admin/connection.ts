@@ -2,13 +2,13 @@
 import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import { createLog } from '#runtime/log.ts'
-import { connectForRequests, faultName } from '#runtime/redis.ts'
+import { connectForRequests, faultName, type RedisPlace } from '#runtime/redis.ts'
 import { StoreFault } from '#store/script.ts'
 
 const CONNECT_MS = 3_000
 
-export async function withRedis<T>(url: string, work: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = connectForRequests(url, createLog({ program: 'admin', level: 'silent' }))
+export async function withRedis<T>(at: RedisPlace, work: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = connectForRequests(at, createLog({ program: 'admin', level: 'silent' }))
   try {
     await once(redis, 'ready', { signal: AbortSignal.timeout(CONNECT_MS) })
     return await work(redis)

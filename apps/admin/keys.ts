@@ -23,7 +23,7 @@ process.exitCode = await main(parseKeyCommand(process.argv.slice(2)))
 async function main(command: KeyCommand): Promise<number> {
   if (command.kind === 'mistake') return say(`${command.what}\n${USAGE}`, 2)
   try {
-    return await withRedis(config.redisUrl, (redis) =>
+    return await withRedis(config, (redis) =>
       run(command, createApiKeys({ redis, keys: createKeys(config.redisPrefix) })),
     )
   } catch (error) {

@@ -52,7 +52,7 @@ async function main([command, file, ...rest]: readonly string[]): Promise<number
   if (command !== 'replay' || file === undefined || rest.length > 0) return say(USAGE, 2)
   if (!existsSync(file)) return say(`There is no file ${file}.`, 1)
   try {
-    return await withRedis(config.redisUrl, async (redis) => {
+    return await withRedis(config, async (redis) => {
       await replay(redis, file)
       return 0
     })

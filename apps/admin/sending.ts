@@ -22,7 +22,7 @@ function sentenceOf(stopped: Stopped | undefined): string {
 }
 
 async function run(command: string, reason: string): Promise<string> {
-  return withRedis(config.redisUrl, async (redis) => {
+  return withRedis(config, async (redis) => {
     const stop = createStop({ redis, keys: createKeys(config.redisPrefix) })
     if (command === 'stop') await stop.stop(reason === '' ? 'no reason given' : reason, Date.now())
     if (command === 'start') await stop.allow()

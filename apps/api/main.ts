@@ -34,9 +34,9 @@ const { config, problems } = readConfig(process.env)
 if (problems.length > 0) refuseToStart('api', problems)
 
 const log = createLog({ program: 'api', level: config.logLevel })
-const redis = connectForRequests(config.redisUrl, log)
+const redis = connectForRequests(config, log)
 // Not shared with the queue: BullMQ's scripts on a connection make every pipeline on it dearer by a fifth of a request.
-const queueRedis = connectForQueue(config.redisUrl, log)
+const queueRedis = connectForQueue(config, log)
 const parts = {
   redis,
   keys: createKeys(config.redisPrefix),

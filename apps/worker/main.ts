@@ -27,8 +27,8 @@ const { config, problems } = readConfig(process.env)
 if (problems.length > 0) refuseToStart('worker', problems)
 
 const log = createLog({ program: 'worker', level: config.logLevel })
-const redis = connectForRequests(config.redisUrl, log)
-const queueRedis = connectForQueue(config.redisUrl, log)
+const redis = connectForRequests(config, log)
+const queueRedis = connectForQueue(config, log)
 const { policy } = config
 const vault = createVault(config)
 const keys = createKeys(config.redisPrefix)

@@ -103,7 +103,7 @@ export function openLink(options: LinkOptions, listener: LinkListener): Link {
           signal.removeEventListener('abort', abort)
         }
         inFlight.set(id, { resolve, forget })
-        worker.postMessage({ id, message } satisfies Order)
+        worker.postMessage({ id, message, postedAtNs: process.hrtime.bigint() } satisfies Order)
       }),
     sends: () => sends,
     retire() {

@@ -12,8 +12,11 @@ import { inboundOf, outcomeOfRejection, outcomeOfReply, receiptOf } from './sign
 /** What a thread connects to. `host` undefined is SignalWire's own. */
 export type Dial = { project: string; token: string; host?: string | undefined; context: string }
 
-/** Parent to thread: send this. */
-export type Order = { id: number; message: TextMessage }
+/** Parent to thread: send this. `postedAtNs` is of process.hrtime, which is one clock for all threads. */
+export type Order = { id: number; message: TextMessage; postedAtNs: bigint }
+
+/** A process that was frozen with an order on its way wakes when another one may long have sent it. */
+const ORDER_FRESH_NS = 1_000_000_000n
 
 /** Thread to parent. `ended` is the last one: nothing of this client reaches the network after it. */
 export type News =
@@ -65,7 +68,10 @@ await client.messaging.listen({
   },
 })
 
-parent.on('message', ({ id, message: { from, to, body, reference } }: Order) => {
+parent.on('message', ({ id, message: { from, to, body, reference }, postedAtNs }: Order) => {
+  if (process.hrtime.bigint() - postedAtNs > ORDER_FRESH_NS) {
+    return tell({ kind: 'outcome', id, outcome: { kind: 'busy', reason: 'timeout' } })
+  }
   client.messaging.send({ from, to, body, context, tags: [reference] }).then(
     (reply: unknown) => tell({ kind: 'outcome', id, outcome: outcomeOfReply(reply) }),
     (rejection: unknown) => tell({ kind: 'outcome', id, outcome: outcomeOfRejection(rejection) }),

@@ -2,13 +2,33 @@
  * Connections to Redis: one kind for people who wait (fails fast, never runs a command twice by itself), one kind for
  * the queue (BullMQ's own settings). And what a Redis must be like to keep our promises.
  */
-import { Redis } from 'ioredis'
+import { Redis, type RedisOptions } from 'ioredis'
 import type { Log } from './log.ts'
 
 /** A request waits this long for Redis at most; a fault is answered well within two seconds. */
 const COMMAND_TIMEOUT_MS = 500
 const CONNECT_TIMEOUT_MS = 2_000
+/**
+ * A machine that is gone without a word closes no socket; the kernel would wait for it for a quarter of an hour. BullMQ
+ * blocks for up to 10 s where there is nothing to do.
+ */
+const SILENT = { forRequestsMs: 5_000, forQueueMs: 30_000 }
 const RECONNECT_LONGEST_MS = 1_000
+
+export type Sentinel = { host: string; port: number }
+
+/**
+ * Where Redis is: at an address; or, where there are sentinels, where they say, and then the address gives user,
+ * password, database and TLS alone.
+ */
+export type RedisPlace = {
+  redisUrl: string
+  redisSentinels: readonly Sentinel[]
+  redisSentinelName: string
+  redisSentinelPassword: string
+}
+
+type Options = Omit<RedisOptions, 'replyMapping'>
 
 const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10), RECONNECT_LONGEST_MS)
 
@@ -17,27 +37,58 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10),
  * code had just been approved. So nothing is queued, resent or waited for beyond the timeout. Commands of one turn of
  * the event loop leave in one write: waking Redis costs more than most of what it is asked.
  */
-export function connectForRequests(url: string, log: Log): Redis {
-  const redis = new Redis(url, {
+export function connectForRequests(at: string | RedisPlace, log: Log): Redis {
+  const redis = open(at, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     enableAutoPipelining: true,
     commandTimeout: COMMAND_TIMEOUT_MS,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    retryStrategy,
+    socketTimeout: SILENT.forRequestsMs,
   })
   return withQuietErrors(redis, log)
 }
 
 /** BullMQ blocks on its connections and insists on waiting for them. */
-export function connectForQueue(url: string, log: Log): Redis {
-  const redis = new Redis(url, {
-    maxRetriesPerRequest: null,
+export function connectForQueue(at: string | RedisPlace, log: Log): Redis {
+  return withQuietErrors(open(at, { maxRetriesPerRequest: null, socketTimeout: SILENT.forQueueMs }), log)
+}
+
+function open(at: string | RedisPlace, kind: Options): Redis {
+  const options = {
+    ...kind,
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy,
-  })
-  return withQuietErrors(redis, log)
+    reconnectOnError: leaveReadOnly(),
+  }
+  if (typeof at === 'string') return new Redis(at, options)
+  return new Redis(at.redisUrl, { ...options, ...(at.redisSentinels.length > 0 && askSentinels(at)) })
+}
+
+/** Told of a failover they leave a primary that is gone without a word, which no closed socket would tell. */
+function askSentinels(place: RedisPlace): Options {
+  const tls = place.redisUrl.startsWith('rediss:')
+  return {
+    sentinels: place.redisSentinels.map(({ host, port }) => ({ host, port })),
+    name: place.redisSentinelName,
+    sentinelRetryStrategy: retryStrategy,
+    failoverDetector: true,
+    ...(place.redisSentinelPassword !== '' && { sentinelPassword: place.redisSentinelPassword }),
+    ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+  }
+}
+
+/**
+ * A primary that became a replica keeps its connections and refuses every write: dialled anew, its name or its
+ * sentinels lead to the new one. Not at every refusal, because the same Redis may be what there is.
+ */
+function leaveReadOnly(): (error: Error) => boolean {
+  let notBefore = 0
+  return ({ message }) => {
+    if (!message.startsWith('READONLY') || performance.now() < notBefore) return false
+    notBefore = performance.now() + RECONNECT_LONGEST_MS
+    return true
+  }
 }
 
 /** An outage is one line when it starts and one when it ends, not one a try. */

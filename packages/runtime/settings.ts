@@ -7,15 +7,15 @@ import type { MessageStyle } from '#verification/message.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
 import type { Sender } from '#verification/sender.ts'
 import type { MasterKey } from '#verification/vault.ts'
-import { integer, type Kind, listOf, oneOf, type Reader, toggle, url } from './env.ts'
+import { anyText, integer, type Kind, listOf, oneOf, type Reader, toggle, url } from './env.ts'
 import { readEvents } from './event-settings.ts'
 import { readPrices, readRules } from './gate-settings.ts'
 import { LOG_LEVELS, type LogLevel } from './log.ts'
 import { readMessageStyle } from './message-settings.ts'
+import type { RedisPlace, Sentinel } from './redis.ts'
 import { readSenders } from './sender-settings.ts'
 
-export type Settings = {
-  redisUrl: string
+export type Settings = RedisPlace & {
   redisPrefix: string
   logLevel: LogLevel
   codeKeys: readonly MasterKey[]
@@ -76,10 +76,27 @@ const prefix: Kind<string> = {
   parse: (text) => (/^[a-z0-9_-]{1,20}$/.test(text) ? text : undefined),
 }
 
+const sentinel: Kind<Sentinel> = {
+  expected: 'HOST:PORT such as sentinel-1:26379',
+  parse(text) {
+    const [, host, port] = /^([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):([0-9]{1,5})$/.exec(text) ?? []
+    const valid = host !== undefined && Number(port) > 0 && Number(port) < 65_536
+    return valid ? { host: host.replace(/^\[|\]$/g, ''), port: Number(port) } : undefined
+  },
+}
+
+const primaryName: Kind<string> = {
+  expected: '1 to 64 characters A-Z a-z 0-9 . - _',
+  parse: (text) => (/^[A-Za-z0-9._-]{1,64}$/.test(text) ? text : undefined),
+}
+
 /** Where the keys of the service are kept; all that an operator's command needs to know. */
-export function readRedis(reader: Reader): Pick<Settings, 'redisUrl' | 'redisPrefix'> {
+export function readRedis(reader: Reader): RedisPlace & Pick<Settings, 'redisPrefix'> {
   return {
     redisUrl: reader.secret('REDIS_URL', url('redis:', 'rediss:'), 'redis://127.0.0.1:6379'),
+    redisSentinels: reader.value('REDIS_SENTINELS', listOf(sentinel), []),
+    redisSentinelName: reader.value('REDIS_SENTINEL_NAME', primaryName, 'mymaster'),
+    redisSentinelPassword: reader.secret('REDIS_SENTINEL_PASSWORD', anyText, ''),
     redisPrefix: reader.value('REDIS_PREFIX', prefix, '2fa'),
   }
 }

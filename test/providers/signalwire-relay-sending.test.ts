@@ -1,6 +1,6 @@
 /** What a send comes to while the link is up: answered, refused, unanswered, cut, aborted, closed. */
 import { setTimeout as after } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createSignalWireRelay } from '#providers/signalwire-relay.ts'
 import type { Request } from '#test/fixtures/scripted-relay.ts'
 import { MESSAGE } from './relay-message.ts'
@@ -130,6 +130,19 @@ test('a socket cut with sends in flight leaves every one of them unknown and rep
   await eventually(() => relay.connects().length === 2, 'a second connection')
   await reaches('ready')
   expect(relay.sends()).toHaveLength(3)
+})
+
+test('an order that was a second on its way, as in a process that was frozen, is given back unsent', async () => {
+  const relay = await openRelay()
+  const { send, reaches } = openProvider(relay)
+  await reaches('ready')
+  const now = process.hrtime.bigint
+  const ago = vi.spyOn(process.hrtime, 'bigint').mockImplementation(() => now() - 1_100_000_000n)
+  onTestFinished(() => void ago.mockRestore())
+  expect(await send()).toEqual({ kind: 'busy', reason: 'timeout' })
+  ago.mockRestore()
+  expect(await send()).toEqual({ kind: 'accepted', messageId: 'm-1' })
+  expect(relay.sends()).toHaveLength(1)
 })
 
 describe('an abort', () => {

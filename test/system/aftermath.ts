@@ -1,0 +1,93 @@
+/** What must be so after every fault, whatever it was: nothing lost, nothing sent or approved too often, nothing left. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { expect, vi } from 'vitest'
+import type { Arrived, Known, View } from '#test/chaos/history.ts'
+import { endlessKeys } from '#test/chaos/keys.ts'
+import { brokenPromises } from '#test/chaos/promises.ts'
+import { numberEnding, type Service } from '#test/fixtures/service.ts'
+
+export type Begun = { id: string; to: string }
+
+/** Starts a verification, which must be taken. */
+export async function begin(service: Service, to: string): Promise<Begun> {
+  const { status, body } = await service.start(to)
+  expect(status).toBe(202)
+  return { id: String(body.id), to }
+}
+
+/** Asks for the codes as they arrived, then for every promise, and ends the programs: each must go in time. */
+export async function expectNothingBroken(service: Service, redisUrl: string, begun: readonly Begun[]) {
+  const known: Known[] = []
+  // A few at a time: this is no load test.
+  for (let at = 0; at < begun.length; at += 10)
+    known.push(...(await Promise.all(begun.slice(at, at + 10).map((one) => approve(service, one)))))
+  const arrived: Arrived[] = service.sandbox
+    .messages()
+    .map(({ to, body, atMs, tags }) => ({ to, body, atMs, reference: tags[0] ?? '' }))
+  expect(brokenPromises({ calls: [], known, arrived })).toEqual([])
+  await expectBoundedKeys(service, redisUrl)
+  await service.end()
+}
+
+/** The right code, twice at once; then a look at what became of it. */
+async function approve(service: Service, { id, to }: Begun): Promise<Known> {
+  const [code] = await service.arrived(to)
+  const asked = { what: 'check' as const, askedAtMs: Date.now(), tookMs: 0 }
+  const typed =
+    code === undefined ? [] : await Promise.all([service.check(id, code), service.check(id, code)])
+  const results = typed.map(({ body }) => String(body.result))
+  const checks = results.map((result, at) => ({ call: asked, key: String(at), code: code ?? '', result }))
+  const view = await service.call('GET', `/v1/verifications/${id}`)
+  expect([200, 404]).toContain(view.status)
+  return { id, to, checks, ...(view.status === 200 ? { view: view.body as unknown as View } : {}) }
+}
+
+async function expectBoundedKeys(service: Service, redisUrl: string): Promise<void> {
+  const redis = new Redis(redisUrl)
+  try {
+    await vi.waitFor(async () => expect(await endlessKeys(redis, service.prefix)).toEqual([]), 10_000)
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** Starts one every so often, for a while; answers those that were taken. */
+export async function beginMany(
+  service: Service,
+  pace: { everyMs: number; forMs: number },
+): Promise<Begun[]> {
+  const begun: Begun[] = []
+  const startedAt = performance.now()
+  for (let at = 0; at < pace.forMs; at += pace.everyMs) {
+    await wait(Math.max(0, startedAt + at - performance.now()))
+    const to = numberEnding()
+    const { status, body } = await service.start(to)
+    if (status === 202) begun.push({ id: String(body.id), to })
+  }
+  return begun
+}
+
+const RESTING = [
+  'accepted',
+  'delivered',
+  'undelivered',
+  'failed',
+  'rejected',
+  'expired',
+  'canceled',
+  'unknown',
+]
+
+/** Waits until every send of these has come to rest; one that is unknown may have a second message ahead of it. */
+export async function atRest(service: Service, begun: readonly Begun[], timeout: number): Promise<void> {
+  for (const { id } of begun) {
+    await vi.waitFor(async () => expect(RESTING).toContain(await service.delivery(id)), {
+      timeout,
+      interval: 100,
+    })
+  }
+}
+
+/** Long faults are played at their full length by `npm run chaos -- --faults`, and shorter where only that differs. */
+export const atFullLength = process.env.FAULTS_AT_FULL_LENGTH === 'on'
