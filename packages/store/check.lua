@@ -1,7 +1,7 @@
 -- Checks one typed code.
 --
 -- KEYS[1] verification hash
--- KEYS[2] wrong checks list: times of wrong checks of the number
+-- KEYS[2] wrong checks string: times of wrong checks of the number
 -- KEYS[3] agenda       sorted set
 -- KEYS[4] idempotency  string; not touched when ARGV[2] is ''
 -- KEYS[5] row          string: wrong checks of the number in a row

@@ -1,16 +1,17 @@
 -- Erases what is known of a number: its verifications, pending ones canceled first, and its budgets.
 --
--- KEYS[1] sends        list: times of sends to the number, and of which verification
--- KEYS[2] wrong checks list: times of wrong checks of the number
+-- KEYS[1] sends        string: times of sends to the number, and of which verification
+-- KEYS[2] wrong checks string: times of wrong checks of the number
 -- KEYS[3] row          string: wrong checks of the number in a row
 -- KEYS[4] agenda       sorted set
 -- ARGV    prefix of verification keys, prefix of the number's pointers
 --
 -- Replies {'erased', how many verifications}
 --
--- One step: a start, a check or a claim comes before it and is erased, or after it and finds nothing. The list of sends
+-- One step: a start, a check or a claim comes before it and is erased, or after it and finds nothing. What is kept of sends
 -- outlives every verification of the number and names them all (test/verification/policy.test.ts).
 --@include clock.lua
+--@include windows.lua
 --@include meters.lua
 --@include ledger.lua
 
@@ -19,8 +20,7 @@ local prefix, pointers = unpack(ARGV)
 local now = now_ms()
 local erased = 0
 
-for _, entry in ipairs(redis.call('LRANGE', sends_key, 0, -1)) do
-  local id = string.match(entry, ' (%S+)$') or ''
+for _, id in ipairs(window_ids(sends_key)) do
   local key = prefix .. id
   local purpose = redis.call('HGET', key, 'purpose')
   if purpose then

@@ -1,8 +1,9 @@
 -- The gate before a send: asks every rule, counts nothing until all have been asked. What a rule is stands in
 -- packages/verification/gate.ts; policy.gate holds them by scope, with the fields their meters are kept in.
 --
--- facts: spend (millionths of the currency), number and region (as `numbers` and `regions` count them), trusted (on the
--- allow list: only budgets of money and of the whole count), challenged (a challenge was passed)
+-- facts: spend (millionths of the currency), number and region (as `numbers` and `regions` count them), range (which of
+-- the ten of its prefix the number lies in), trusted (on the allow list: only budgets of money and of the whole count),
+-- challenged (a challenge was passed)
 
 -- A scope this start has nothing to say for, such as an address nobody gave.
 local function is_absent(key) return string.sub(key, -2) == '@-' end
@@ -41,6 +42,14 @@ local function different(rule, values, member, now)
   }
 end
 
+-- The meters of a prefix's ranges lie in its own hash, each range with fields of its own.
+local function fields_of(scope, facts)
+  if scope.name ~= 'range' then return scope.fields end
+  local fields = {}
+  for i, field in ipairs(scope.fields) do fields[i] = field .. '.' .. facts.range end
+  return fields
+end
+
 local function ask_rule(rule, values, facts, now)
   if rule.counts == 'conversion' then return conversion(rule, values, now) end
   if rule.counts == 'numbers' then return different(rule, values, facts.number, now) end
@@ -57,7 +66,8 @@ local function ask_gate(scopes, scope_keys, facts, now)
     local key = scope_keys[i]
     local skipped = #scope.rules == 0 or is_absent(key) or (facts.trusted and scope.personal)
     if not skipped then
-      local values = redis.call('HMGET', key, unpack(scope.fields))
+      local fields = fields_of(scope, facts)
+      local values = redis.call('HMGET', key, unpack(fields))
       local write = { 'HSET', key }
       for _, rule in ipairs(scope.rules) do
         local answer = ask_rule(rule, values, facts, now)
@@ -75,12 +85,12 @@ local function ask_gate(scopes, scope_keys, facts, now)
         end
         if answer.alarm then passage.explain[#passage.explain + 1] = rule.name .. '=alarm' end
         if answer.value then
-          write[#write + 1] = scope.fields[rule.at]
+          write[#write + 1] = fields[rule.at]
           write[#write + 1] = answer.value
           write.moved = write.moved or answer.moved
         end
       end
-      if #write > 2 then passage.writes[#passage.writes + 1] = { write, scope } end
+      if #write > 2 then passage.writes[#passage.writes + 1] = { write, scope, fields } end
     end
   end
   if challenge and not facts.challenged then passage.refusal = challenge end
@@ -88,11 +98,11 @@ local function ask_gate(scopes, scope_keys, facts, now)
 end
 
 -- Of what a scope would count, that by which others are asked for a challenge. Money that is not spent is no part.
-local function challenging_part(write, scope)
+local function challenging_part(write, scope, fields)
   local part = { 'HSET', write[2], moved = write.moved }
   for _, rule in ipairs(scope.rules) do
     for i = 3, #write, 2 do
-      if rule.mode == 'challenge' and rule.counts ~= 'spend' and write[i] == scope.fields[rule.at] then
+      if rule.mode == 'challenge' and rule.counts ~= 'spend' and write[i] == fields[rule.at] then
         part[#part + 1], part[#part + 2] = write[i], write[i + 1]
       end
     end
@@ -105,8 +115,8 @@ end
 -- challenge a neighbour's number is asked for, or is not, that this one is held back.
 local function count_passage(passage, held)
   for _, entry in ipairs(passage.writes) do
-    local write, scope = unpack(entry)
-    if held and not scope.asker then write = challenging_part(write, scope) end
+    local write, scope, fields = unpack(entry)
+    if held and not scope.asker then write = challenging_part(write, scope, fields) end
     if #write > 2 then
       redis.call(unpack(write))
       tell_alarms(write, scope)

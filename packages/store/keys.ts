@@ -7,8 +7,8 @@
  * |---|---|---|---|
  * | `{P}:A:v:ID` | hash: the verification and its sends | end of the code + retention | start, resend, check, cancel, claim, record, receipt, sweep |
  * | `{P}:A:p:TAG:PURPOSE` | string: id of the newest verification | as the verification | start |
- * | `{P}:A:s:TAG` | list: times of sends to a number and of which verification, newest first | longest send window | start, resend |
- * | `{P}:A:w:TAG` | list: times of wrong checks, newest first | longest wrong-check window | check |
+ * | `{P}:A:t:TAG` | string: times of sends to a number and of which verification, newest first | longest send window | start, resend |
+ * | `{P}:A:g:TAG` | string: times of wrong checks, newest first | longest wrong-check window | check |
  * | `{P}:A:r:TAG` | string: how many wrong checks in a row | a year, renewed by each | check |
  * | `{P}:A:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
  * | `{P}:A:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start |
@@ -48,7 +48,8 @@ const SCOPE_LETTERS = {
   ip: 'i',
   network: 'n',
   prefix: 'x',
-  range: 'q',
+  // In the hash of its prefix.
+  range: 'x',
   region: 'r',
   application: 'a',
   overall: 'o',
@@ -65,8 +66,8 @@ export function createKeys(prefix: string) {
       `${of(application)}p:${tag}:${purpose}`,
     /** Start of every pointer of a number. */
     pointers: (application: Application, tag: string) => `${of(application)}p:${tag}:`,
-    sends: (application: Application, tag: string) => `${of(application)}s:${tag}`,
-    wrongChecks: (application: Application, tag: string) => `${of(application)}w:${tag}`,
+    sends: (application: Application, tag: string) => `${of(application)}t:${tag}`,
+    wrongChecks: (application: Application, tag: string) => `${of(application)}g:${tag}`,
     wrongInARow: (application: Application, tag: string) => `${of(application)}r:${tag}`,
     idempotency: (application: Application, name: string) => `${of(application)}i:${name}`,
     challenge: (application: Application, nonce: string) => `${of(application)}c:${nonce}`,

@@ -1,12 +1,12 @@
 -- The verification hash and the sends inside it. Fields of the verification:
 --   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_masked,
---   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count), sends (count), next_send (ms),
+--   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count, once there is one), sends (count), next_send (ms),
 --   ended (ms, once ended), gates (keys of the scopes its conversion is counted for), explain (rules that spoke up),
 --   held (why nothing is sent), trusted, spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended),
 --   line (key of the line its sends wait in), segments (of its message, if over 1)
 -- Fields of send N, `N:name`:
---   state (see docs/states.md), at (ms queued), moved (ms of the last move), attempts, submitted (messages that may
---   have left), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason,
+--   state (see docs/states.md), at (ms queued), moved (ms of the last move since), attempts and submitted (messages that
+--   may have left; neither is there before the first), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason,
 --   from (our number), aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took,
 --   reason, and our number where it is another than `from`, parted by spaces)
 --@include line.lua
@@ -131,8 +131,9 @@ end
 local function add_send(key, agenda, id, send, now)
   local wait_ms = policy.resend_waits_ms[send]
   local next_send = wait_ms and now + wait_ms or 0
-  redis.call('HSET', key, 'sends', send, 'next_send', next_send)
-  move_send(key, send, 'queued', now, 'at', now, 'attempts', 0, 'submitted', 0)
+  redis.call('HSET', key, 'sends', send, 'next_send', next_send,
+    send_field(send, 'state'), 'queued', send_field(send, 'at'), now)
+  tell_send(key, send, 'queued', now)
   look_again_at(agenda, id, now + policy.sweep_after_ms, now)
   return next_send
 end

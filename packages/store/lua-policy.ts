@@ -2,6 +2,7 @@
 import { EVENT_LIFE_MS } from '#verification/event.ts'
 import {
   ALARM_SHARE,
+  type Counted,
   GUESS_SCOPES,
   type Rule,
   refusalOfRule,
@@ -83,10 +84,11 @@ function luaRules(
   name: string,
   { scopes, rules, policy }: { scopes: readonly Scope[]; rules: readonly Rule[]; policy: Policy },
 ): string {
-  // Both kinds of rules keep their meters in one hash a scope: its life is that of the longest window of either.
+  // The rules of one hash, of both kinds and, of a prefix and its ranges, of both scopes: it lives as the longest window.
+  const hashOf = (scope: Scope) => (scope === 'range' ? 'prefix' : scope)
   const ttlMs = (scope: Scope) =>
     lifeOf(
-      [...policy.rules, ...policy.guessRules].filter((rule) => rule.scope === scope),
+      [...policy.rules, ...policy.guessRules].filter((rule) => hashOf(rule.scope) === hashOf(scope)),
       0,
     )
   const asked = scopes.map((scope) => luaScope(scope, rules, ttlMs(scope)))
@@ -132,10 +134,19 @@ function luaRule(rule: Rule, at: number): Value {
   return { ...shared, max: rule.max, alarm }
 }
 
-/** The fields of a scope's hash that a rule reads; two rules may read the same. */
+/** Short, since each address and each prefix has some of them. */
+const METERS: Record<Counted, string> = {
+  sends: 's',
+  spend: 'm',
+  numbers: 'n',
+  regions: 'r',
+  wrong_checks: 'w',
+}
+
+/** The fields of a scope's hash that a rule reads: what it counts, and in how many seconds. Two may read the same. */
 function fieldsOf(rule: Rule): readonly string[] {
   if (rule.counts === 'conversion') return ['matured', 'approved']
-  return [`${rule.counts}.${rule.windowMs / 1_000}`]
+  return [`${METERS[rule.counts]}${rule.windowMs / 1_000}`]
 }
 
 /** Where they stand, from 1; added when they do not stand yet. */

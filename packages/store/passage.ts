@@ -37,7 +37,7 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
   }
 
   function numberFacts(place: Place, destinationTag: string): string[] {
-    return [destinationTag.slice(0, NUMBER_TAG_LENGTH), place.region]
+    return [destinationTag.slice(0, NUMBER_TAG_LENGTH), place.region, place.rangeDigit]
   }
 
   return {
@@ -61,7 +61,7 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
       const names: Record<Scope, string | undefined> = {
         ...clientNames(application, clientIp),
         prefix: place.prefixTag,
-        range: `${place.prefixTag}${place.rangeDigit}`,
+        range: place.prefixTag,
         region: place.region,
         application,
         overall: OVERALL,
@@ -75,7 +75,7 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
       return GUESS_SCOPES.map((scope) => keys.scope(scope, names[scope]))
     },
 
-    /** Short tag of the number, region, as gate_facts reads them. */
+    /** Short tag of the number, region, digit of its range, as gate_facts reads them. */
     numberFacts,
 
     /** What each send of it will cost, in millionths, and what numberFacts says. */

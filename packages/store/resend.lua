@@ -1,15 +1,15 @@
 -- Sends the code of one verification again, by its id.
 --
 -- KEYS[1] verification hash
--- KEYS[2] sends        list: times of sends to the number, and of which verification
--- KEYS[3] wrong checks list: times of wrong checks of the number
+-- KEYS[2] sends        string: times of sends to the number, and of which verification
+-- KEYS[3] wrong checks string: times of wrong checks of the number
 -- KEYS[4] agenda       sorted set
 -- KEYS[5] stopped      string, there while sending is stopped
 -- KEYS[6] suppression  hash: there when the number told one of ours to stop
 -- KEYS[7] row          string: wrong checks of the number in a row
 -- KEYS[8...14] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
---         facts for the gate, as start.lua: number, region; line, as start.lua
+--         facts for the gate, as start.lua: number, region, range; line, as start.lua
 --
 -- Replies {'sent_again', ...} as start.lua, or {'refused', code, retry after ms (-1: never)}
 --
@@ -23,7 +23,7 @@
 --@include resending.lua
 
 local key, sends_key, wrong_key, agenda, stopped, suppression, row_key = unpack(KEYS)
-local id, code_mac, sealed, number, region, line = unpack(ARGV)
+local id, code_mac, sealed, number, region, range, line = unpack(ARGV)
 local now = now_ms()
 
 if redis.call('EXISTS', key) == 0 then return { 'refused', 'unknown_verification', -1 } end
@@ -40,7 +40,7 @@ local refusal = disabled_refusal(in_a_row)
   or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if not is_test then refusal = refusal or backlog_refusal_of(pending, line, now) end
 if refusal then return refusal end
-local facts = gate_facts(pending.spend, number, region, pending.trusted, '')
+local facts = gate_facts(pending.spend, number, region, range, pending.trusted, '')
 local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 8) }, facts, now)
 if passage.refusal then return passage.refusal end
 

@@ -44,7 +44,7 @@ local function pending_verification(key, agenda, id, now)
   end
   return {
     expires = expires, created = tonumber(f[3]), next_send = tonumber(f[4]), sends = tonumber(f[5]),
-    wrong = tonumber(f[6]), channel = f[7], locale = f[8], held = f[9],
+    wrong = tonumber(f[6] or 0), channel = f[7], locale = f[8], held = f[9],
     trusted = f[10], spend = f[11], context_tag = f[12] or '', line = f[13], segments = tonumber(f[14] or 1),
   }
 end

@@ -3,9 +3,9 @@
 -- Nothing is sent anywhere until sending is allowed again; checks go on.
 local function stopped_refusal() return { 'refused', 'sending_stopped', policy.stopped_retry_ms } end
 
-local function gate_facts(spend, number, region, trusted, challenged)
+local function gate_facts(spend, number, region, range, trusted, challenged)
   return {
-    spend = tonumber(spend), number = number, region = region,
+    spend = tonumber(spend), number = number, region = region, range = range,
     trusted = trusted and trusted ~= '', challenged = challenged ~= '',
   }
 end

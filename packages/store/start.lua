@@ -2,8 +2,8 @@
 --
 -- KEYS[1] pointer      string: id of the newest verification of this number and purpose
 -- KEYS[2] verification hash of the new id
--- KEYS[3] sends        list: times of sends to the number, and of which verification
--- KEYS[4] wrong checks list: times of wrong checks of the number
+-- KEYS[3] sends        string: times of sends to the number, and of which verification
+-- KEYS[4] wrong checks string: times of wrong checks of the number
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
 -- KEYS[7] stopped      string, there while sending is stopped
@@ -16,7 +16,7 @@
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
 --         keys of the scopes its conversion is counted for,
 --         why the message is held back ('test_number' | 'number_denied') or '', 'silent' or '',
---         facts for the gate: spend (millionths of the currency), short tag of the number, region,
+--         facts for the gate: spend (millionths of the currency), short tag of the number, region, digit of its range,
 --         'trusted' or '', challenged ('1' when a challenge was passed, else ''), end of that challenge (ms; '' without),
 --         sealed context or '', which context or '', the line its sends wait in (one of policy.lines),
 --         segments of its message
@@ -44,7 +44,7 @@
 local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge, suppression, row_key = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed, gates, held, silent,
-  spend, number, region, trusted, challenged, challenge_expires, context, context_tag, line, segments = unpack(ARGV)
+  spend, number, region, range, trusted, challenged, challenge_expires, context, context_tag, line, segments = unpack(ARGV)
 
 local function remember(reply)
   if fingerprint ~= '' then
@@ -98,7 +98,7 @@ if held ~= 'test_number' then
   refusal = backlog_refusal_of(pending and not pending.replaced and pending, line, now)
   if refusal then return refusal end
 end
-local facts = gate_facts(spend, number, region, trusted, challenged)
+local facts = gate_facts(spend, number, region, range, trusted, challenged)
 local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 11) }, facts, now)
 if passage.refusal then
   if silent == '' or not SPEAKS_OF_NUMBER[passage.refusal[2]] then return passage.refusal end
@@ -130,7 +130,7 @@ local life_ms = policy.code_ttl_ms + policy.retention_ms
 redis.call('SET', pointer, new_id, 'PX', life_ms)
 redis.call('HSET', key, 'status', 'pending', 'purpose', purpose, 'channel', channel, 'locale', locale,
   'to_tag', to_tag, 'to_masked', to_masked, 'code_mac', code_mac, 'sealed', sealed,
-  'created', now, 'expires', expires, 'wrong', 0, 'spend', spend, 'gates', gates, 'line', line)
+  'created', now, 'expires', expires, 'spend', spend, 'gates', gates, 'line', line)
 redis.call('PEXPIRE', key, life_ms)
 if segments ~= '1' then redis.call('HSET', key, 'segments', segments) end
 if context ~= '' then redis.call('HSET', key, 'context', context, 'context_tag', context_tag) end

@@ -24,7 +24,7 @@ local function is_open(key, send, pending, newest)
     return false
   end
   if state == 'queued' or state == 'submitting' then return true end
-  return newest and state == 'unknown' and policy.unknown == 'resend' and tonumber(submitted) < policy.submissions_max
+  return newest and state == 'unknown' and policy.unknown == 'resend' and tonumber(submitted or 0) < policy.submissions_max
 end
 
 local due = redis.call('ZRANGE', agenda, '-inf', now, 'BYSCORE', 'LIMIT', 0, count)
