@@ -13,6 +13,7 @@ import type { Outbox } from '#store/outbox.ts'
 import { createResolve } from '#webhooks/addresses.ts'
 import { createPost } from '#webhooks/post.ts'
 import { createEventMover } from './event-mover.ts'
+import { createFaultLog } from './fault-log.ts'
 import { createTell, type Tell } from './tell.ts'
 import type { WebhookConfig } from './webhook-settings.ts'
 
@@ -60,6 +61,12 @@ export function createEventsOut(deps: {
     if (performance.now() < quietUntil) return
     quietUntil = performance.now() + SAME_ERROR_QUIET_MS
     log.warn({ fault: faultName(error) }, 'the queue of events reported an error')
+  })
+  const stumbled = createFaultLog(log)
+  worker.on('failed', (job, error) => {
+    const fields = { event_id: job?.id }
+    if (job?.finishedOn === undefined) return stumbled(error, fields, 'telling an event was put off')
+    log.error({ ...fields, attempt: job.attemptsStarted, fault: faultName(error) }, 'event given up')
   })
 
   return {
