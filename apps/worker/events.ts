@@ -17,9 +17,10 @@ import { createFaultLog } from './fault-log.ts'
 import { createTell, type Tell } from './tell.ts'
 import type { WebhookConfig } from './webhook-settings.ts'
 
-const POST_TIMEOUT_MS = 10_000
-/** Longer than a try takes; a dead worker's event is told by another within lock + stall check, 20 s. */
-const LOCK_MS = 15_000
+/** The least that Standard Webhooks recommends. */
+const POST_TIMEOUT_MS = 15_000
+/** Longer than a try takes; a dead worker's event is told by another within lock + stall check, 25 s. */
+const LOCK_MS = 20_000
 const STALL_CHECK_MS = 5_000
 /** However often workers die: only time ends an event. */
 const STALLED_MAX = 1_000_000

@@ -114,8 +114,7 @@ export function createPost(options: PostOptions): Post {
 function postedOf(status: number, retryAfter: string | undefined, atMs: number): Posted {
   if (status >= 200 && status < 300) return { kind: 'taken', status }
   if (status === 410) return { kind: 'gone', status }
-  const waits = status === 429 || status === 503
-  const retryAfterMs = waits ? retryAfterMsOf(retryAfter, atMs) : undefined
+  const retryAfterMs = retryAfterMsOf(retryAfter, atMs)
   return { kind: 'refused', status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
 }
 

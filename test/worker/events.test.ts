@@ -1,4 +1,5 @@
 /** Events out of the outbox, through BullMQ, to a receiver: nothing lost, each by one id, nothing held up, stops in time. */
+import type { ServerResponse } from 'node:http'
 import { Queue } from 'bullmq'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -30,7 +31,7 @@ async function queueConnection() {
 }
 
 async function deployment() {
-  const store = storeOn(connection.redis, { events: EVENT_TYPES })
+  const store = storeOn(connection.redis, { events: EVENT_TYPES, rules: [] })
   const outbox = createOutbox(store)
   const lines: (LogFields & { msg: string })[] = []
   const errors: string[] = []
@@ -301,6 +302,34 @@ describe('a receiver', () => {
     expect(third?.body).toBe(first?.body)
     const tries = d.lines.filter(({ event }) => event).map(({ msg, attempt }) => `${msg} ${attempt}`)
     expect(tries).toEqual(['event not taken 1', 'event not taken 2', 'event taken 3'])
+  })
+
+  it('that is back is told what waited and what is new, each once, ten at a time', async () => {
+    const d = await deployment()
+    const waited = 60
+    let [inHand, most] = [0, 0]
+    const slow = (response: ServerResponse) => {
+      inHand += 1
+      most = Math.max(most, inHand)
+      setImmediate(() => {
+        inHand -= 1
+        response.writeHead(204).end()
+      })
+    }
+    const { url, received, answers } = await receiver(Array.from({ length: waited }, () => 503))
+    await d.eventsOut(url)
+    await d.happen(waited)
+    await eventually(async () => expect(await d.jobs.getDelayedCount()).toBe(waited))
+    const before = received.splice(0).map(({ headers }) => headers['webhook-id'])
+    answers.push(...Array.from({ length: waited + 1 }, () => slow))
+    await d.jobs.promoteJobs()
+    await d.happen()
+    await eventually(() => expect(received).toHaveLength(waited + 1))
+    const ids = received.map(({ headers }) => headers['webhook-id'])
+    expect(new Set(ids).size).toBe(waited + 1)
+    expect(ids).toEqual(expect.arrayContaining(before))
+    expect(most).toBeLessThanOrEqual(10)
+    await eventually(async () => expect([await d.inOutbox(), await d.inQueue()]).toEqual([0, 0]))
   })
 
   it('that refuses leaves neither a reason nor a stack in its job', async () => {
