@@ -5,13 +5,7 @@ import type { Asker } from '#store/passage.ts'
 import type { Started, StartRequest, Verifications } from '#store/verifications.ts'
 import { maskDestination } from '#verification/destination.ts'
 import { isChallengeRefusal, type Refused, refused } from '#verification/refusal.ts'
-import {
-  type Application,
-  type Channel,
-  parseVerificationId,
-  type SendReference,
-  type VerificationId,
-} from '#verification/verification.ts'
+import { type Channel, parseVerificationId } from '#verification/verification.ts'
 import { challengeAnswer, startedAnswer, verificationAnswer } from './answers.ts'
 import { readJson, readOptionalJson } from './body.ts'
 import { requireScope } from './caller.ts'
@@ -31,7 +25,7 @@ import {
 import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { problem, refusal } from './problem.ts'
-import { noteExplain, type Start } from './starting.ts'
+import { noteExplain, type Resend, type Start } from './starting.ts'
 import { answerStream } from './stream-answer.ts'
 import type { Streams } from './streams.ts'
 
@@ -55,9 +49,8 @@ function askerOf({ client_ip }: { client_ip?: string | undefined }): Asker {
 export type VerificationRoutes = {
   verifications: Verifications
   start: Start
+  resend: Resend
   challenger: Challenger
-  /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
-  enqueue: (send: SendReference) => void
   readDestination: ReadDestination
   streams: Streams
   /** The ways a code can go with the providers there are. */
@@ -65,7 +58,7 @@ export type VerificationRoutes = {
 }
 
 export function verificationRoutes(parts: VerificationRoutes) {
-  const { verifications, start, challenger, enqueue, readDestination, streams, channels } = parts
+  const { verifications, start, resend, challenger, readDestination, streams, channels } = parts
   const app = new Hono<ApiEnv>()
 
   app.post('/', requireScope('send'), async (c) => {
@@ -123,9 +116,10 @@ export function verificationRoutes(parts: VerificationRoutes) {
     const application = c.get('application')
     const body = await readOptionalJson(c, resendFields)
     if (body.kind === 'problem') return body.response
-    const sentAgain = await resend(application, id, askerOf(body.value))
+    const sentAgain = id
+      ? await resend(application, id, askerOf(body.value))
+      : refused('unknown_verification')
     if (sentAgain.kind === 'refused') return refusal(c, sentAgain)
-    handOver(application, sentAgain)
     c.set('verification', sentAgain.id)
     noteExplain(c, sentAgain)
     const view = await verifications.read(application, sentAgain.id)
@@ -160,18 +154,6 @@ export function verificationRoutes(parts: VerificationRoutes) {
     c.set('limit', no.limit)
     const limit = no.limit === undefined ? {} : { limit: no.limit }
     return problem(c, no.refusal, { ...limit, challenge: challengeAnswer(challenger.issue(about)) })
-  }
-
-  async function resend(
-    application: Application,
-    id: VerificationId | undefined,
-    asker: Asker,
-  ): Promise<Started | Refused> {
-    return id ? verifications.resend(application, id, asker) : refused('unknown_verification')
-  }
-
-  function handOver(application: Application, { id, send }: Started): void {
-    enqueue({ application, verification: id, send })
   }
 
   return app

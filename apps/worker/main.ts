@@ -13,6 +13,7 @@ import { createLibraries } from '#store/libraries.ts'
 import { createOutbox } from '#store/outbox.ts'
 import { createPace } from '#store/pace.ts'
 import { createSuppressions } from '#store/suppressions.ts'
+import { createObjectionTo } from '#verification/objection.ts'
 import { createVault } from '#verification/vault.ts'
 import { readConfig } from './config.ts'
 import { createDeliver } from './deliver.ts'
@@ -53,6 +54,7 @@ const deliver = createDeliver({
   deliveries,
   provider,
   policy,
+  objectionTo: createObjectionTo(config),
   message: config.message,
   log,
   random: Math.random,

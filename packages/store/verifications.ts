@@ -380,6 +380,18 @@ export function createVerifications(deps: {
       return decodeStarted(JSON.parse(kept.slice(fingerprint.length)))
     },
 
+    /** Where a pending verification's code goes; nothing when it has ended, or when its key is not configured here. */
+    async findDestination(
+      application: Application,
+      id: VerificationId,
+    ): Promise<{ destination: Destination; channel: Channel } | undefined> {
+      const [sealed, channel] = await ask(() =>
+        redis.hmget(keys.verification(application, id), 'sealed', 'channel'),
+      )
+      const letter = sealed ? vault.open(sealed, { application, id }) : undefined
+      return letter && { destination: letter.destination, channel: channel as Channel }
+    },
+
     /** Refuses with what start refuses with, and too_late_to_send, verification_ended, unknown_verification. */
     async resend(
       application: Application,

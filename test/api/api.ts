@@ -221,6 +221,7 @@ export function failingApi(fault: Error) {
     start: fail,
     replayStart: fail,
     resend: fail,
+    findDestination: fail,
     check: fail,
     checkDestination: fail,
     cancel: fail,
