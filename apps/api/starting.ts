@@ -3,8 +3,7 @@
  * the gate's words in the log.
  */
 import type { Context } from 'hono'
-import type { Asker } from '#store/passage.ts'
-import type { Started, StartRequest, Verifications } from '#store/verifications.ts'
+import type { ResendRequest, Started, StartRequest, Verifications } from '#store/verifications.ts'
 import { createListing, type Lists } from '#verification/lists.ts'
 import type { ObjectionTo } from '#verification/objection.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
@@ -15,7 +14,7 @@ export type Start = (request: StartRequest) => Promise<Started | Refused>
 export type Resend = (
   application: Application,
   id: VerificationId,
-  asker: Asker,
+  request: ResendRequest,
 ) => Promise<Started | Refused>
 
 /** What a rule of the gate has to say to whoever runs the service: `application_day=alarm`. */
@@ -61,11 +60,11 @@ export function createStart(deps: Parts & { lists: Lists }): Start {
  * here the caller hears it, and nothing is counted. A test number is sent to by neither.
  */
 export function createResend(deps: Parts & { objectionTo: ObjectionTo }): Resend {
-  return async (application, id, asker) => {
+  return async (application, id, request) => {
     const to = await deps.verifications.findDestination(application, id)
     const objection = to && deps.objectionTo(to.destination, to.channel)
     if (objection && objection !== 'test_number') return refused(objection)
-    const sentAgain = await deps.verifications.resend(application, id, asker)
+    const sentAgain = await deps.verifications.resend(application, id, request)
     if (sentAgain.kind !== 'refused') handOver(application, sentAgain, deps)
     return sentAgain
   }

@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import type { Asker } from '#store/passage.ts'
 import type { Started, StartRequest, Verifications } from '#store/verifications.ts'
+import type { PassedChallenge } from '#verification/challenge.ts'
 import { maskDestination } from '#verification/destination.ts'
 import { isChallengeRefusal, type Refused, refused } from '#verification/refusal.ts'
 import { type Channel, parseVerificationId } from '#verification/verification.ts'
@@ -40,11 +41,19 @@ const startFields = v.strictObject({
   context: v.optional(contextField),
 })
 
-const resendFields = v.strictObject({ client_ip: v.optional(clientIpField) })
+const resendFields = v.strictObject({
+  client_ip: v.optional(clientIpField),
+  challenge: v.optional(challengeField),
+})
 
 function askerOf({ client_ip }: { client_ip?: string | undefined }): Asker {
   return client_ip === undefined ? {} : { clientIp: client_ip }
 }
+
+type Given = { challenge: GivenChallenge; about: About }
+type Passed = { challenge?: PassedChallenge }
+/** The vendor of CAPTCHAs cannot be asked. */
+type Unavailable = { kind: 'unavailable' }
 
 export type VerificationRoutes = {
   verifications: Verifications
@@ -86,8 +95,8 @@ export function verificationRoutes(parts: VerificationRoutes) {
     }
     const about = { application, destination, ip: client_ip ?? '' }
     const started = challenge ? await startChallenged(c, request, { challenge, about }) : await start(request)
-    if (started.kind === 'unavailable') return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
-    if (started.kind === 'refused') return refuseStart(c, started, about)
+    if (started.kind === 'unavailable') return unavailable(c)
+    if (started.kind === 'refused') return refuse(c, started, about)
     c.set('verification', started.id)
     noteExplain(c, started)
     const location = `/v1/verifications/${started.id}`
@@ -116,10 +125,14 @@ export function verificationRoutes(parts: VerificationRoutes) {
     const application = c.get('application')
     const body = await readOptionalJson(c, resendFields)
     if (body.kind === 'problem') return body.response
-    const sentAgain = id
-      ? await resend(application, id, askerOf(body.value))
-      : refused('unknown_verification')
-    if (sentAgain.kind === 'refused') return refusal(c, sentAgain)
+    const destinationTag = id && (await verifications.findTag(application, id))
+    if (!id || destinationTag === undefined) return refusal(c, refused('unknown_verification'))
+    const { client_ip, challenge } = body.value
+    const about = { application, destinationTag, ip: client_ip ?? '' }
+    const order = (passed: Passed = {}) => resend(application, id, { ...askerOf({ client_ip }), ...passed })
+    const sentAgain = challenge ? await withChallenge(c, { challenge, about }, order) : await order()
+    if (sentAgain.kind === 'unavailable') return unavailable(c)
+    if (sentAgain.kind === 'refused') return refuse(c, sentAgain, about)
     c.set('verification', sentAgain.id)
     noteExplain(c, sentAgain)
     const view = await verifications.read(application, sentAgain.id)
@@ -137,19 +150,27 @@ export function verificationRoutes(parts: VerificationRoutes) {
   async function startChallenged(
     c: Context<ApiEnv>,
     request: StartRequest,
-    { challenge, about }: { challenge: GivenChallenge; about: About },
-  ): Promise<Started | Refused | { kind: 'unavailable' }> {
+    given: Given,
+  ): Promise<Started | Refused | Unavailable> {
     // An answer that was given is given again, though its challenge is used by it or has expired since.
     const first = await verifications.replayStart(request)
-    if (first) return first
+    return first ?? withChallenge(c, given, (passed) => start({ ...request, ...passed }))
+  }
+
+  /** Orders a send with the challenge that was passed on, once that is judged. */
+  async function withChallenge(
+    c: Context<ApiEnv>,
+    { challenge, about }: Given,
+    order: (passed: Passed) => Promise<Started | Refused>,
+  ): Promise<Started | Refused | Unavailable> {
     const judged = await challenger.judge(challenge, about, c.req.raw.signal)
-    if (judged.kind === 'passed') return start({ ...request, challenge: judged.challenge })
+    if (judged.kind === 'passed') return order({ challenge: judged.challenge })
     c.set('reason', judged.reason)
     return judged.kind === 'failed' ? refused('challenge_failed') : { kind: 'unavailable' }
   }
 
   /** Who lacks a challenge is given one. */
-  function refuseStart(c: Context<ApiEnv>, no: Refused, about: About): Response {
+  function refuse(c: Context<ApiEnv>, no: Refused, about: About): Response {
     if (!isChallengeRefusal(no.refusal)) return refusal(c, no)
     c.set('limit', no.limit)
     const limit = no.limit === undefined ? {} : { limit: no.limit }
@@ -157,4 +178,8 @@ export function verificationRoutes(parts: VerificationRoutes) {
   }
 
   return app
+}
+
+function unavailable(c: Context<ApiEnv>): Response {
+  return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
 }

@@ -11,7 +11,7 @@
  * | `{P}:A:w:TAG` | list: times of wrong checks, newest first | longest wrong-check window | check |
  * | `{P}:A:r:TAG` | string: how many wrong checks in a row | a year, renewed by each | check |
  * | `{P}:A:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
- * | `{P}:A:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start |
+ * | `{P}:A:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start, resend |
  * | `{P}:A:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
  * | `{P}:@SCOPE:NAME` | hash: meters of an address (of an application), a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, what ends a verification |
  * | `{P}:@stopped` | string: why sending is stopped | a year | `npm run sending` |

@@ -109,12 +109,8 @@ local again = pending and not pending.replaced
 if again and policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
 if not again and code_mac == '' then return { 'make' } end
 
--- Asked last, right before the first write: a start that is refused for anything else leaves the challenge unused.
-if challenged == '1' then
-  local left_ms = math.max(challenge_expires - now, 0)
-  local fresh = redis.call('SET', challenge, '1', 'NX', 'PX', left_ms + policy.clock_skew_ms)
-  if not fresh then return { 'refused', 'challenge_used', -1 } end
-end
+refusal = use_challenge(challenge, challenged, challenge_expires, now)
+if refusal then return refusal end
 
 window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
 count_passage(passage, held ~= '')

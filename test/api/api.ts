@@ -222,6 +222,7 @@ export function failingApi(fault: Error) {
     replayStart: fail,
     resend: fail,
     findDestination: fail,
+    findTag: fail,
     check: fail,
     checkDestination: fail,
     cancel: fail,
