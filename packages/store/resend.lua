@@ -48,5 +48,6 @@ refusal = use_challenge(challenge, challenged, challenge_expires, now)
 if refusal then return refusal end
 
 window_add(sends_key, policy.send_limits, now, id)
-count_passage(passage, pending.held)
-return resend(key, agenda, id, pending, code_mac, sealed, explain_passage(passage), line, now)
+local held = held_again(pending, '')
+count_passage(passage, held ~= '')
+return resend(key, agenda, id, pending, held, code_mac, sealed, explain_passage(passage), line, now)

@@ -112,12 +112,12 @@ if not again and code_mac == '' then return { 'make' } end
 refusal = use_challenge(challenge, challenged, challenge_expires, now)
 if refusal then return refusal end
 
+if again then held = held_again(pending, held) end
 window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
 count_passage(passage, held ~= '')
 local explain = explain_passage(passage)
 if again then
-  pending.held = pending.held or (held ~= '' and held)
-  return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, line, now))
+  return remember(resend(pending_key, agenda, pending_id, pending, held, resend_mac, resend_sealed, explain, line, now))
 end
 
 if pending then end_verification(pending_key, agenda, pending_id, 'canceled', 'superseded', now) end
