@@ -4,6 +4,7 @@
  */
 import type { Context } from 'hono'
 import type { ResendRequest, Started, StartRequest, Verifications } from '#store/verifications.ts'
+import { alarmsIn } from '#verification/gate.ts'
 import { createListing, type Lists } from '#verification/lists.ts'
 import type { ObjectionTo } from '#verification/objection.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
@@ -81,6 +82,5 @@ export function noteExplain(c: Context<ApiEnv>, { explain }: Pick<Started, 'expl
 }
 
 export function tellAlarms(explain: string, alarm: Alarm): void {
-  if (!explain.includes('=alarm')) return
-  for (const [, rule = ''] of explain.matchAll(/(\w+)=alarm/g)) alarm(rule)
+  for (const rule of alarmsIn(explain)) alarm(rule)
 }
