@@ -4,7 +4,7 @@
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { type ApiKey, SCOPES, type Scope } from '#verification/api-key.ts'
-import type { Application } from '#verification/verification.ts'
+import { type Application, FORM_APPLICATION } from '#verification/verification.ts'
 import { type ApiEnv, headerOf } from './context.ts'
 import type { KeyRing } from './key-ring.ts'
 import { problem } from './problem.ts'
@@ -15,6 +15,8 @@ export const DEFAULT_APPLICATION = 'default' as Application
 type Caller = Pick<ApiKey, 'application' | 'scopes' | 'id'>
 
 const ANYBODY: Caller = { application: DEFAULT_APPLICATION, scopes: SCOPES }
+/** Nobody else could be asked for what the page knows of a number. */
+const ANYBODYS: readonly Application[] = [DEFAULT_APPLICATION, FORM_APPLICATION]
 
 /** While the keys of Redis have never been read, a key that is not known is answered 503: it may be a good one. */
 export function requireCaller(ring: KeyRing): MiddlewareHandler<ApiEnv> {
@@ -25,6 +27,7 @@ export function requireCaller(ring: KeyRing): MiddlewareHandler<ApiEnv> {
       return problem(c, 'unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } })
     }
     c.set('application', caller.application)
+    c.set('administered', caller === ANYBODY ? ANYBODYS : [caller.application])
     c.set('scopes', caller.scopes)
     c.set('apiKey', caller.id)
     return await next()

@@ -1,5 +1,5 @@
 /**
- * What a start may be asked for before it is taken: gives out proofs of work, and judges what is passed on, a solved
+ * What a start or a resend may be asked for before it is taken: gives out proofs of work, and judges what is passed on, a solved
  * one or a CAPTCHA's token. Whether one is wanted is decided elsewhere.
  */
 import type { Captcha, CaptchaVerdict, Widget } from '#captcha/captcha.ts'
@@ -15,8 +15,11 @@ import { networkOf } from '#verification/network.ts'
 import type { Vault } from '#verification/vault.ts'
 import type { Application } from '#verification/verification.ts'
 
-/** Which start it is about. `ip` is the person's address, '' where it is not known. */
-export type About = { application: Application; destination: Destination; ip: string }
+/** Which start or resend it is about. `ip` is the person's address, '' where it is not known. */
+export type About = { application: Application; ip: string } & (
+  | { destination: Destination }
+  | { destinationTag: string }
+)
 
 export type GivenChallenge = { token: string; solution: string } | { captcha: string }
 
@@ -40,10 +43,10 @@ export function createChallenger(deps: {
 }) {
   const { challenges, vault, bits, captcha, now = Date.now } = deps
 
-  function scopeOf({ application, destination, ip }: About): ChallengeScope {
+  function scopeOf({ application, ip, ...to }: About): ChallengeScope {
     return {
       application,
-      destinationTag: vault.tagDestination(destination),
+      destinationTag: 'destination' in to ? vault.tagDestination(to.destination) : to.destinationTag,
       network: ip === '' ? '' : networkOf(ip).ip,
     }
   }

@@ -15,6 +15,8 @@ export type ApiEnv = {
     /** Of the person or program at the other end, past our own proxies. */
     clientIp: string
     application: Application
+    /** Whose numbers the caller may erase and bind again, given the scope. */
+    administered: readonly Application[]
     /** What its API key allows. */
     scopes: readonly Scope[]
     /** The id of that key, when it is one of Redis. */

@@ -64,12 +64,12 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   number_disabled: [403, 'Too many wrong codes in a row: this number is disabled until it is bound again.'],
   idempotency_mismatch: [422, 'This Idempotency-Key was used before with another request.'],
   // 428 (RFC 6585 §3): the same request again, with what it lacked, may well be taken. 403 would say that it is over.
-  challenge_required: [428, 'Pass on a challenge with this start. One is in "challenge".'],
+  challenge_required: [428, 'Pass on a challenge with this request. One is in "challenge".'],
   challenge_failed: [
     428,
-    'The challenge is wrong, has expired or is for another start. Another is in "challenge".',
+    'The challenge is wrong, has expired or is for another number. Another is in "challenge".',
   ],
-  challenge_used: [428, 'The challenge was used for another start. Another is in "challenge".'],
+  challenge_used: [428, 'The challenge was used before. Another is in "challenge".'],
   resend_cooldown: [429, 'A code was sent a moment ago. Wait before asking for another.'],
   sends_exhausted: [429, 'This verification has had all its sends.'],
   send_limit: [429, 'This number has been sent too many codes. Wait before asking for another.'],

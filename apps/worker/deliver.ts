@@ -9,6 +9,7 @@ import { faultName } from '#runtime/redis.ts'
 import type { Claim, Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
 import { StoreFault } from '#store/script.ts'
 import { type MessageStyle, messageText } from '#verification/message.ts'
+import type { ObjectionTo } from '#verification/objection.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { backoffMs } from '#verification/retry.ts'
@@ -48,17 +49,24 @@ export function createDeliver(deps: {
   deliveries: Deliveries
   provider: Provider
   policy: Policy
+  /** Here the number is open, and nothing comes between the question and the message. */
+  objectionTo: ObjectionTo
   message: MessageStyle
   log: Log
   random: () => number
 }): Deliver {
   const { deliveries, provider, policy, log } = deps
 
-  /** Hands the message over, unless an earlier one turns out to have left, or it has become too late meanwhile. */
+  /**
+   * Hands the message over, unless an earlier one turns out to have left, the number is not to be sent to any more, or
+   * it has become too late meanwhile.
+   */
   async function handOver(send: SendReference, claim: Fresh<Claimed>, signal: AbortSignal): Promise<Outcome> {
     const message = messageOf(send, claim)
     const found = await findEarlier(send, claim, message, signal)
     if (found) return { provider: provider.name, ...found }
+    const objection = deps.objectionTo(claim.destination, claim.channel)
+    if (objection) return { kind: 'withheld', reason: objection }
     // A worker that was frozen meanwhile must not send: its time, or its turn, may be over.
     if (performance.now() > claim.actBy) return { kind: 'busy', reason: 'timeout' }
     return { provider: provider.name, ...(await provider.send(message, signal)) }

@@ -7,17 +7,19 @@ import { randomUUID } from 'node:crypto'
 import type { Inbound, InboundListener, TextMessage } from '#providers/provider.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
-import type { Pace } from '#store/pace.ts'
+import type { Replies, Reply, ReplyTurn } from '#store/replies.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Heeded, Suppressions } from '#store/suppressions.ts'
 import {
   type Destination,
   maskDestination,
-  parseDestination,
   parseReturnAddress,
   type Region,
+  regionOf,
 } from '#verification/destination.ts'
+import { alarmsIn } from '#verification/gate.ts'
 import { type Keyword, readKeyword } from '#verification/keyword.ts'
+import type { ObjectionTo } from '#verification/objection.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import { replyText } from '#verification/reply.ts'
 import { backoffMs } from '#verification/retry.ts'
@@ -54,24 +56,25 @@ export type InboundMessages = {
 export function createInbound(deps: {
   suppressions: Suppressions
   send: (message: TextMessage) => Promise<Outcome>
-  pace: Pace
-  regions: ReadonlySet<Region>
+  replies: Replies
+  objectionTo: ObjectionTo
   brand: string
   contact: string
   log: Log
   random: () => number
 }): InboundMessages {
-  const { suppressions, regions, log } = deps
+  const { suppressions, log } = deps
   const stopping = new AbortController()
   const waiting: Asked[] = []
   const answering = new Set<Promise<void>>()
-  /** The last answer of each of our numbers that waits for its pace. */
-  const turns = new Map<string, Promise<boolean>>()
+  /** The last answer of each of our numbers that waits for its turn. */
+  const turns = new Map<string, Promise<unknown>>()
   let heeding: Promise<void> | undefined
 
   /** Who could get no code gets no answer either: an answer costs money, and anybody can write to us. */
-  const mayBeSentTo = (destination: Destination) =>
-    parseDestination(destination, { regions }).kind === 'destination'
+  function answeredRegion(destination: Destination): Region | undefined {
+    return deps.objectionTo(destination, 'sms') === undefined ? regionOf(destination) : undefined
+  }
 
   function pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
@@ -102,7 +105,8 @@ export function createInbound(deps: {
     try {
       const { kind } = await offer(asked)
       log.info({ ...fieldsOf(asked), result: kind }, 'keyword heeded')
-      if (kind === 'answer' && mayBeSentTo(asked.destination)) answer(asked)
+      const region = answeredRegion(asked.destination)
+      if (kind === 'answer' && region) answer(asked, region)
     } catch (error) {
       log.error({ ...fieldsOf(asked), fault: faultName(error) }, 'keyword lost')
     }
@@ -114,47 +118,60 @@ export function createInbound(deps: {
     heeding = undefined
   }
 
-  function answer(asked: Asked): void {
-    const promise = sendAnswer(asked).finally(() => answering.delete(promise))
+  function answer(asked: Asked, region: Region): void {
+    const promise = sendAnswer(asked, region).finally(() => answering.delete(promise))
     answering.add(promise)
   }
 
-  /** Whether an answer may leave its number now, after all that came before it. */
-  async function mayLeave(sender: string, segments: number, giveUpAt: number): Promise<boolean> {
+  /** Waits until an answer may leave its number, after all that came before it. Answers why it may not, if so. */
+  async function turnAt(reply: Reply, giveUpAt: number): Promise<LogFields | undefined> {
     for (;;) {
-      const waitMs = await askPace(sender, segments)
-      if (waitMs === 0) return true
-      if (stopping.signal.aborted || performance.now() + waitMs > giveUpAt) return false
+      const turn = await askTurn(reply)
+      if (turn.kind === 'refused') return { refusal: turn.refusal, limit: turn.limit }
+      if (turn.kind === 'go') {
+        for (const limit of alarmsIn(turn.explain)) log.warn({ limit }, 'a limit is nearly reached')
+        return undefined
+      }
+      const { waitMs, why: reason } = turn
+      if (stopping.signal.aborted || performance.now() + waitMs > giveUpAt) return { reason }
       await pause(waitMs)
     }
   }
 
-  async function askPace(sender: string, segments: number): Promise<number> {
+  async function askTurn(reply: Reply): Promise<ReplyTurn> {
     try {
-      return await deps.pace.take(sender, segments)
+      return await deps.replies.take(reply)
     } catch (error) {
       if (!(error instanceof StoreFault)) throw error
-      return OFFERED_AGAIN_AFTER_MS
+      return { kind: 'wait', waitMs: OFFERED_AGAIN_AFTER_MS, why: 'not_sent_in_time' }
     }
   }
 
   /** One after the other for each number: a crowd that asks for help must not knock at Redis all at once. */
-  function turnOf({ sender, cameAt }: Asked, body: string): Promise<boolean> {
-    const { segments } = segmentsOf(body)
-    const before = turns.get(sender) ?? Promise.resolve(true)
-    const turn = before.then(() => mayLeave(sender, segments, cameAt + VALID_FOR_MS))
-    turns.set(sender, turn)
+  function turnOf(reply: Reply, giveUpAt: number): Promise<LogFields | undefined> {
+    const before = turns.get(reply.from) ?? Promise.resolve()
+    const turn = before.then(() => turnAt(reply, giveUpAt))
+    turns.set(reply.from, turn)
     return turn
   }
 
   /** Tried again only when it is known not to have left. */
-  async function sendAnswer(asked: Asked): Promise<void> {
+  async function sendAnswer(asked: Asked, region: Region): Promise<void> {
     const body = replyText(asked.keyword, deps)
-    const addressed = { from: asked.sender, to: asked.destination, reference: REPLY_REFERENCE }
-    const message = { ...addressed, channel: 'sms' as const, body, validForMs: VALID_FOR_MS }
+    const { sender: from, destination: to } = asked
+    const message = {
+      from,
+      to,
+      reference: REPLY_REFERENCE,
+      channel: 'sms' as const,
+      body,
+      validForMs: VALID_FOR_MS,
+    }
+    const { segments } = segmentsOf(body)
     for (let attempt = 1; ; attempt++) {
-      if (!(await turnOf(asked, body)))
-        return log.warn({ ...fieldsOf(asked), attempt, reason: 'not_sent_in_time' }, 'answer')
+      const reply = { from, region, segments, again: attempt > 1 }
+      const no = await turnOf(reply, asked.cameAt + VALID_FOR_MS)
+      if (no) return log.warn({ ...fieldsOf(asked), attempt, ...no }, 'answer')
       const outcome = await deps.send(message)
       const fields = { ...fieldsOf(asked), attempt, outcome: outcome.kind }
       if (outcome.kind === 'accepted') return log.info(fields, 'answer')

@@ -11,8 +11,9 @@ import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
 import { createLibraries } from '#store/libraries.ts'
 import { createOutbox } from '#store/outbox.ts'
-import { createPace } from '#store/pace.ts'
+import { createReplies } from '#store/replies.ts'
 import { createSuppressions } from '#store/suppressions.ts'
+import { createObjectionTo } from '#verification/objection.ts'
 import { createVault } from '#verification/vault.ts'
 import { readConfig } from './config.ts'
 import { createDeliver } from './deliver.ts'
@@ -35,12 +36,13 @@ const keys = createKeys(config.redisPrefix)
 const parts = { redis, keys, policy, vault, senders: config.senders }
 const deliveries = createDeliveries(parts)
 const receipts = createReceipts({ deliveries, log })
+const objectionTo = createObjectionTo(config)
 const cutOff = new AbortController()
 const inbound = createInbound({
   suppressions: createSuppressions(parts),
   send: (message) => provider.send(message, cutOff.signal),
-  pace: createPace(parts),
-  regions: config.regions,
+  replies: createReplies(parts),
+  objectionTo,
   brand: config.message.brand,
   contact: config.contact,
   log,
@@ -53,6 +55,7 @@ const deliver = createDeliver({
   deliveries,
   provider,
   policy,
+  objectionTo,
   message: config.message,
   log,
   random: Math.random,

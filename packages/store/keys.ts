@@ -11,14 +11,14 @@
  * | `{P}:A:g:TAG` | string: times of wrong checks, newest first | longest wrong-check window | check |
  * | `{P}:A:r:TAG` | string: how many wrong checks in a row | a year, renewed by each | check |
  * | `{P}:A:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
- * | `{P}:A:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start |
+ * | `{P}:A:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start, resend |
  * | `{P}:A:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
- * | `{P}:@SCOPE:NAME` | hash: meters of an address (of an application), a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, what ends a verification |
+ * | `{P}:@SCOPE:NAME` | hash: meters of an address (of an application), a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, reply, what ends a verification |
  * | `{P}:@stopped` | string: why sending is stopped | a year | `npm run sending` |
  * | `{P}:@clock` | string: the time, in a replay of recorded traffic only | an hour | `npm run policy` |
  * | `{P}:@outbox` | stream: events not yet moved to their queue | a day, renewed | what changes a verification or a send |
  * | `{P}:@outbox-lease` | string: who moves them | 5 s, renewed | the worker |
- * | `{P}:@told:RULE:STATE:NAME` | string: a shared limit that was told of | ten minutes | start, resend |
+ * | `{P}:@told:RULE:STATE:NAME` | string: a shared limit that was told of | ten minutes | start, resend, reply |
  * | `{P}:@gone:RECEIVER` | string: a receiver of webhooks that wants no more | a year | the worker |
  * | `{P}:@libraries` | sorted set: function libraries by when last used | four weeks, renewed | the worker |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
@@ -27,7 +27,7 @@
  * | `{P}:@s:TAG` | hash: our number -> ms when this number told it to stop; kept when a number is erased | five years | heed |
  * | `{P}:@w:TAG:SENDER:KEYWORD` | string: which message of a number was answered by us | a day | heed |
  * | `{P}:@l:SENDER` | sorted set: what waits to leave from one of our numbers, by its last moment | life of a code, renewed | start, resend, claim, record; removed from by what ends a send |
- * | `{P}:@p:SENDER` | string: until when what has left keeps the number busy | life of a code, renewed | claim, pace |
+ * | `{P}:@p:SENDER` | string: until when what has left keeps the number busy | life of a code, renewed | claim, reply |
  * | `{P}:@t:TOKEN` | string: which send a claim was given instead of the one it asked for | lease of an attempt | claim |
  *
  * P is the prefix, A the application (never with an @), TAG the keyed tag of a number (never the number).

@@ -2,7 +2,7 @@
 --   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_masked,
 --   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count, once there is one), sends (count), next_send (ms),
 --   ended (ms, once ended), gates (keys of the scopes its conversion is counted for), explain (rules that spoke up),
---   held (why nothing is sent), trusted, spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended),
+--   held (why the newest send is not sent), trusted, spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended),
 --   line (key of the line its sends wait in), segments (of its message, if over 1)
 -- Fields of send N, `N:name`:
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move since), attempts and submitted (messages that

@@ -4,6 +4,7 @@ import {
   ALARM_SHARE,
   type Counted,
   GUESS_SCOPES,
+  REPLY_SCOPES,
   type Rule,
   refusalOfRule,
   SCOPES,
@@ -73,6 +74,12 @@ export function luaEvents({ events }: Policy, keys: Keys): string {
 /** The rules asked before a send, by scope in the order of SCOPES, as gate.lua reads them. */
 export function luaGateRules(policy: Policy): string {
   return luaRules('gate', { scopes: SCOPES, rules: policy.rules, policy })
+}
+
+/** The budgets asked before a keyword is answered, by scope in the order of REPLY_SCOPES, as gate.lua reads them. */
+export function luaReplyRules(policy: Policy): string {
+  const rules = policy.rules.filter(({ counts }) => counts === 'spend')
+  return luaRules('gate', { scopes: REPLY_SCOPES, rules, policy })
 }
 
 /** The rules asked before a code is compared, by scope in the order of GUESS_SCOPES, as guess.lua reads them. */

@@ -1,6 +1,6 @@
 /** What the gate is told about a send: whose meters it moves, what it costs, who asks. The scripts decide. */
 import type { Destination, Region } from '#verification/destination.ts'
-import { GUESS_SCOPES, SCOPES, type Scope } from '#verification/gate.ts'
+import { GUESS_SCOPES, REPLY_SCOPES, SCOPES, type Scope } from '#verification/gate.ts'
 import { networkOf } from '#verification/network.ts'
 import type { Policy } from '#verification/policy.ts'
 import { priceOf } from '#verification/price.ts'
@@ -73,6 +73,12 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
     guessKeys(application: Application, clientIp: string | undefined): string[] {
       const names = { ...clientNames(application, clientIp), application, overall: OVERALL }
       return GUESS_SCOPES.map((scope) => keys.scope(scope, names[scope]))
+    },
+
+    /** In the order of REPLY_SCOPES. */
+    replyKeys(region: Region): string[] {
+      const names = { region, overall: OVERALL }
+      return REPLY_SCOPES.map((scope) => keys.scope(scope, names[scope]))
     },
 
     /** Short tag of the number, region, digit of its range, as gate_facts reads them. */

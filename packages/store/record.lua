@@ -2,7 +2,7 @@
 --
 -- KEYS[1] verification hash
 -- KEYS[2] agenda       sorted set
--- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown | found), provider's message id or '',
+-- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown | found | withheld), provider's message id or '',
 --         reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number or ''
 --
 -- Replies {'recorded', state}: the send has come to rest
@@ -59,6 +59,7 @@ if state == 'submitting' or state == 'unknown' then
 end
 if state ~= 'submitting' then return { 'recorded', state } end
 
+if outcome == 'withheld' then return rest(left > 0 and 'unknown' or 'suppressed', 'submitted', left, 'reason', reason) end
 -- Then the send stays unknown, never told as unsent.
 if outcome == 'rejected' then return rest(left > 0 and 'unknown' or 'rejected', 'reason', reason) end
 

@@ -9,9 +9,15 @@ local function resend_refusal(verification, now)
   return nil
 end
 
+-- Why this send is held back, '' for not at all: what speaks against it now, and not what spoke against those before it,
+-- such as a STOP that a START has lifted. But the code of a test number is known to many: what began as one stays one.
+local function held_again(verification, held)
+  return verification.held == 'test_number' and verification.held or held
+end
+
 -- An earlier send still waiting is superseded: the person gets one message, not two. With a new code the old one is
--- dead from here on. Replies as start.lua does.
-local function resend(key, agenda, id, verification, code_mac, sealed, explain, line, now)
+-- dead from here on. `held`: as held_again says. Replies as start.lua does.
+local function resend(key, agenda, id, verification, held, code_mac, sealed, explain, line, now)
   close_sends(key, verification.sends, 'superseded', 'superseded', now)
   local known = line_of(verification, line)
   if known ~= verification.line then redis.call('HSET', key, 'line', known) end
@@ -19,9 +25,11 @@ local function resend(key, agenda, id, verification, code_mac, sealed, explain, 
   if code_mac ~= '' then redis.call('HSET', key, 'code_mac', code_mac, 'sealed', sealed) end
   local send = verification.sends + 1
   local next_send = add_send(key, agenda, id, send, now)
-  if verification.held then
-    hold_send(key, agenda, id, send, verification.expires, verification.held, now)
+  if held ~= '' then
+    redis.call('HSET', key, 'held', held)
+    hold_send(key, agenda, id, send, verification.expires, held, now)
   else
+    if verification.held then redis.call('HDEL', key, 'held') end
     join_line(known, key, send, verification.segments, verification.expires - policy.send_reserve_ms)
   end
   return {

@@ -28,3 +28,12 @@ local function hold_send(key, agenda, id, send, expires, reason, now)
   move_send(key, send, 'suppressed', now, 'reason', reason)
   look_again_at(agenda, id, expires, now)
 end
+
+-- nil when it is used up now (or there is none), else the refusal. Asked last, right before the first write: what is
+-- refused for anything else leaves the challenge unused.
+local function use_challenge(key, challenged, expires, now)
+  if challenged ~= '1' then return nil end
+  local left_ms = math.max(expires - now, 0)
+  local fresh = redis.call('SET', key, '1', 'NX', 'PX', left_ms + policy.clock_skew_ms)
+  return not fresh and { 'refused', 'challenge_used', -1 } or nil
+end

@@ -109,19 +109,15 @@ local again = pending and not pending.replaced
 if again and policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
 if not again and code_mac == '' then return { 'make' } end
 
--- Asked last, right before the first write: a start that is refused for anything else leaves the challenge unused.
-if challenged == '1' then
-  local left_ms = math.max(challenge_expires - now, 0)
-  local fresh = redis.call('SET', challenge, '1', 'NX', 'PX', left_ms + policy.clock_skew_ms)
-  if not fresh then return { 'refused', 'challenge_used', -1 } end
-end
+refusal = use_challenge(challenge, challenged, challenge_expires, now)
+if refusal then return refusal end
 
+if again then held = held_again(pending, held) end
 window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
 count_passage(passage, held ~= '')
 local explain = explain_passage(passage)
 if again then
-  pending.held = pending.held or (held ~= '' and held)
-  return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, line, now))
+  return remember(resend(pending_key, agenda, pending_id, pending, held, resend_mac, resend_sealed, explain, line, now))
 end
 
 if pending then end_verification(pending_key, agenda, pending_id, 'canceled', 'superseded', now) end

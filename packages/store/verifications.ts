@@ -53,6 +53,9 @@ export type StartRequest = Asker & {
   challenge?: PassedChallenge
 }
 
+/** `challenge`: as of a start. */
+export type ResendRequest = Asker & Pick<StartRequest, 'challenge'>
+
 /** What a start or a resend came to. Times are Redis's, in milliseconds since 1970. */
 export type Started = {
   kind: 'started' | 'sent_again'
@@ -380,11 +383,28 @@ export function createVerifications(deps: {
       return decodeStarted(JSON.parse(kept.slice(fingerprint.length)))
     },
 
+    /** Where a pending verification's code goes; nothing when it has ended, or when its key is not configured here. */
+    async findDestination(
+      application: Application,
+      id: VerificationId,
+    ): Promise<{ destination: Destination; channel: Channel } | undefined> {
+      const [sealed, channel] = await ask(() =>
+        redis.hmget(keys.verification(application, id), 'sealed', 'channel'),
+      )
+      const letter = sealed ? vault.open(sealed, { application, id }) : undefined
+      return letter && { destination: letter.destination, channel: channel as Channel }
+    },
+
+    /** The keyed tag of a verification's number, also once it has ended. */
+    async findTag(application: Application, id: VerificationId): Promise<string | undefined> {
+      return (await findKnown(application, id))?.tag
+    },
+
     /** Refuses with what start refuses with, and too_late_to_send, verification_ended, unknown_verification. */
     async resend(
       application: Application,
       id: VerificationId,
-      asker: Asker = {},
+      { clientIp, challenge }: ResendRequest = {},
     ): Promise<Started | Refused> {
       const known = await findKnown(application, id)
       if (!known) return refused('unknown_verification')
@@ -401,9 +421,18 @@ export function createVerifications(deps: {
           keys.stopped(),
           owner.suppression,
           owner.inARowKey,
-          ...passage.scopeKeys(application, place, asker.clientIp),
+          keys.challenge(application, challenge?.nonce ?? 'none'),
+          ...passage.scopeKeys(application, place, clientIp),
         ],
-        [owner.id, mac, sealed, ...passage.numberFacts(place, tag), lines.lineOf(tag, channel).key],
+        [
+          owner.id,
+          mac,
+          sealed,
+          ...passage.numberFacts(place, tag),
+          lines.lineOf(tag, channel).key,
+          challenge ? '1' : '',
+          challenge?.expiresAtMs ?? '',
+        ],
       )
       return decodeStarted(reply)
     },

@@ -33,6 +33,12 @@ export type Scope = (typeof SCOPES)[number]
 export const GUESS_SCOPES = ['ip', 'network', 'application', 'overall'] as const satisfies readonly Scope[]
 
 /**
+ * What the answer to a keyword is counted for: only in money. It belongs to no application, and was asked for by who is
+ * answered.
+ */
+export const REPLY_SCOPES = ['region', 'overall'] as const satisfies readonly Scope[]
+
+/**
  * - `sends`: messages ordered; `spend`: what they cost, in millionths of the currency of PRICES
  * - `numbers`, `regions`: different ones
  * - `wrong_checks`: wrong codes
@@ -209,6 +215,12 @@ export function refusalOfRule(rule: Rule): GateRefusal {
 
 /** Of a limit of an application, a region or all together this share is worth an alarm. */
 export const ALARM_SHARE = 0.8
+
+/** The limits that `explain` says an alarm for. */
+export function alarmsIn(explain: string): string[] {
+  if (!explain.includes('=alarm')) return []
+  return [...explain.matchAll(/(\w+)=alarm/g)].map(([, rule = '']) => rule)
+}
 
 const money = /^([0-9]{1,7})(?:\.([0-9]{1,6}))?$/
 

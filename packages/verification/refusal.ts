@@ -61,9 +61,9 @@ export type GateRefusal =
   | 'number_denied'
 
 /**
- * - `challenge_required`: this start is taken only with a challenge that was passed.
+ * - `challenge_required`: this start or resend is taken only with a challenge that was passed.
  * - `challenge_failed`: the one it carries is wrong, has expired, or is for another number or network.
- * - `challenge_used`: the one it carries was good for another start already.
+ * - `challenge_used`: the one it carries was good for another already.
  */
 export type ChallengeRefusal = 'challenge_required' | 'challenge_failed' | 'challenge_used'
 

@@ -221,6 +221,8 @@ export function failingApi(fault: Error) {
     start: fail,
     replayStart: fail,
     resend: fail,
+    findDestination: fail,
+    findTag: fail,
     check: fail,
     checkDestination: fail,
     cancel: fail,

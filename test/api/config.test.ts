@@ -89,6 +89,7 @@ describe('a mistake is said by its name and never by its value:', () => {
         `${API_KEY},`,
         `:${KEY}`,
         `form:${KEY}`,
+        `form/check+admin:${KEY}`,
         `shop:${KEY},bank:${KEY}`,
         `shop:${KEY},shop/check:${KEY}`,
         `shop/:${KEY}`,

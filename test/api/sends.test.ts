@@ -1,6 +1,10 @@
 /** Another send of a pending verification, by its id or by starting again: what it answers and what refuses it. */
 import { describe, expect, it } from 'vitest'
+import type { AppConfig } from '#api/app.ts'
+import { DEFAULT_APPLICATION } from '#api/caller.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
+import { parseTestNumber } from '#verification/lists.ts'
+import type { VerificationId } from '#verification/verification.ts'
 import { apiOn, expectProblem, jsonOf } from './api.ts'
 
 const connection = useRedis()
@@ -75,4 +79,49 @@ it('a resend of a code with too little life left is 409; a start replaces it ins
   await expectProblem(response, 409, 'too_late_to_send')
   expect(response.headers.get('Retry-After')).toBeNull()
   expect((await jsonOf(await api.post(START, { to }), 202)).id).not.toBe(id)
+})
+
+describe('a resend, once the settings speak against its number,', () => {
+  const policy = { resendWaitsMs: [0, 60_000] }
+  const none = { allowed: [], denied: [], tests: [] }
+
+  /** An API with other settings on the store of the one that took the start. */
+  async function restarted(config: Partial<AppConfig>) {
+    const before = apiOn(connection.redis, { policy })
+    const started = await before.start()
+    const api = apiOn(connection.redis, { policy, same: before.store, config })
+    return { ...started, ...api, again: () => api.send('POST', `${START}/${started.id}/sends`) }
+  }
+
+  it.each([
+    ['on the deny list', { lists: { ...none, denied: ['+1202*'] } }, 403, 'number_denied'],
+    ['of a region codes do not go to', { regions: new Set(['CA' as const]) }, 422, 'region_not_allowed'],
+  ])('%s, is refused as a start is, and counts for nothing', async (_, config, status, code) => {
+    const { again, post, to, enqueued, store, id } = await restarted(config)
+    const before = await connection.redis.keys(`${store.prefix}:*`)
+    await expectProblem(await again(), status, code)
+    await expectProblem(await post(START, { to }), status, code)
+    expect(enqueued).toEqual([])
+    expect(await connection.redis.keys(`${store.prefix}:*`)).toHaveLength(before.length)
+    const sends = await connection.redis.hget(
+      store.keys.verification(DEFAULT_APPLICATION, id as VerificationId),
+      'sends',
+    )
+    expect(sends).toBe('1')
+  })
+
+  it('says first that the verification has ended', async () => {
+    const { again, send, id } = await restarted({ lists: { ...none, denied: ['+1202*'] } })
+    await send('DELETE', `${START}/${id}`)
+    await expectProblem(await again(), 409, 'verification_ended')
+  })
+
+  it('of a test number goes on, to nobody', async () => {
+    const tests = [parseTestNumber('+15005550006:123456')].filter((test) => test !== undefined)
+    const api = apiOn(connection.redis, { policy, config: { lists: { ...none, tests } } })
+    const { id } = await jsonOf(await api.post(START, { to: '+15005550006' }), 202)
+    expect(await jsonOf(await api.send('POST', `${START}/${id}/sends`), 202)).toMatchObject({
+      delivery: { status: 'suppressed', reason: 'test_number', send: 2 },
+    })
+  })
 })

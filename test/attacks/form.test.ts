@@ -35,8 +35,10 @@ function formApi(options: Parameters<typeof apiOn>[1] = {}): Api {
   })
 }
 
-async function stop(api: Api, destination: Destination): Promise<void> {
-  const told = { keyword: 'stop', sender: '+12025550199', agoMs: 0, token: destination } as const
+const stop = (api: Api, destination: Destination) => say(api, destination, 'stop')
+
+async function say(api: Api, destination: Destination, keyword: 'stop' | 'start'): Promise<void> {
+  const told = { keyword, sender: '+12025550199', agoMs: 0, token: `${keyword} ${destination}` }
   await api.store.suppressions.heed({ ...told, destination })
 }
 
@@ -110,6 +112,28 @@ describe('a number that', () => {
     for (const to of [await make(api), await UNKNOWN()])
       seen.push([await seenIn(await program.ask(to), to), await seenIn(await program.guess(to, GUESS), to)])
     expect(seen[0]).toEqual(seen[1])
+  })
+})
+
+describe('a person who said STOP, and then START', () => {
+  it('is sent what they ask for next, and nobody sees a difference', async () => {
+    const api = formApi({ policy: { resendWaitsMs: [0, 0, 0] } })
+    const [to, other] = [elsewhere(), elsewhere()]
+    const { ask } = strangerAt(api)
+    await stop(api, to)
+    const seen = []
+    for (const number of [to, other]) {
+      seen.push([await seenIn(await ask(number), number)])
+      if (number === to) await say(api, to, 'start')
+      seen.at(-1)?.push(await seenIn(await ask(number), number))
+    }
+    expect(seen[0]).toEqual(seen[1])
+    const [first, second] = api.enqueued
+    if (!first || !second) throw new Error('No send')
+    expect(second).toEqual({ ...first, send: 2 })
+    expect(await api.store.deliveries.claim(first, 'first')).toEqual({ kind: 'closed', why: 'suppressed' })
+    const claim = await api.store.deliveries.claim(second, 'second')
+    expect(claim).toMatchObject({ kind: 'claimed', destination: to, code: await codeOnForm(api, to) })
   })
 })
 

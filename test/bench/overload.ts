@@ -90,6 +90,7 @@ function startWhole(redisUrl: string, redis: Redis) {
       deliveries,
       provider,
       policy: POLICY,
+      objectionTo: () => undefined,
       message,
       log: quiet,
       random: Math.random,

@@ -1,10 +1,10 @@
 /** STOP, START and HELP of a number against everything that would send to it, on a real Redis. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
-import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import { APPLICATION, codeOf, freshDestination, storeOn } from '#test/fixtures/store.ts'
 import type { Destination } from '#verification/destination.ts'
 import type { Keyword } from '#verification/keyword.ts'
-import type { Application } from '#verification/verification.ts'
+import type { Application, VerificationId } from '#verification/verification.ts'
 
 const connection = useRedis()
 const OURS = '+12025550199'
@@ -255,6 +255,90 @@ describe('a START', () => {
     const { say, tryStart } = optOuts()
     expect(await say('start')).toBe('answer')
     expect(await tryStart()).toMatchObject({ kind: 'started' })
+  })
+})
+
+describe('after a START', () => {
+  const waits = { resendWaitsMs: [0, 0, 0] }
+  const claimOf = (store: ReturnType<typeof optOuts>, id: string, send: number) =>
+    store.deliveries.claim(
+      { application: APPLICATION, verification: id as VerificationId, send },
+      `claim-${send}`,
+    )
+
+  it.each(['by its id', 'by starting again'])(
+    'a send that a STOP ended is ordered again %s, and leaves with the code it had',
+    async (way) => {
+      const store = optOuts(waits)
+      const { id, claim } = await store.queuedSend()
+      const code = await store.codeFor(id)
+      await store.say('stop')
+      await claim()
+      await store.say('start')
+      const again =
+        way === 'by its id' ? await store.verifications.resend(APPLICATION, id) : await store.tryStart()
+      expect(again).toMatchObject({ kind: 'sent_again', id, send: 2 })
+      expect(await claimOf(store, id, 2)).toMatchObject({ kind: 'claimed', code })
+    },
+  )
+
+  it('what was held back from a silent caller is sent when it asks again', async () => {
+    const store = optOuts(waits)
+    const silent = { silent: true }
+    await store.say('stop')
+    const { id } = await store.start(store.destination, silent)
+    expect(await store.start(store.destination, silent)).toMatchObject({ id, send: 2 })
+    expect(await store.hash(id)).toMatchObject({ '2:state': 'suppressed', held: 'recipient_opted_out' })
+    await store.say('start')
+    expect(await store.start(store.destination, silent)).toMatchObject({ kind: 'sent_again', id, send: 3 })
+    expect(await store.hash(id)).toMatchObject({ '3:state': 'queued' })
+    expect(await store.hash(id)).not.toHaveProperty('held')
+    const claim = await claimOf(store, id, 3)
+    expect(claim).toMatchObject({ kind: 'claimed', destination: store.destination })
+    expect(await store.check(id, await store.codeFor(id))).toMatchObject({ verdict: 'approved' })
+  })
+
+  it('that send counts for the budgets, which those held back did not', async () => {
+    const store = optOuts({
+      ...waits,
+      rules: [
+        { name: 'test', scope: 'overall', counts: 'sends', windowMs: 60_000, max: 1, mode: 'block' } as const,
+      ],
+    })
+    await store.say('stop')
+    await store.start(store.destination, { silent: true })
+    await store.say('start')
+    await store.start(store.destination, { silent: true })
+    expect(await store.verifications.start(store.requestFor(freshDestination()))).toMatchObject({
+      refusal: 'traffic_limit',
+    })
+  })
+
+  it('the wait between two sends is kept, as for any number', async () => {
+    const store = optOuts()
+    await store.say('stop')
+    await store.start(store.destination, { silent: true })
+    await store.say('start')
+    expect(await store.tryStart({ silent: true })).toMatchObject({ refusal: 'resend_cooldown' })
+  })
+
+  it('and another STOP it is held back again', async () => {
+    const store = optOuts(waits)
+    const { id } = await store.start(store.destination, { silent: true })
+    await store.say('stop', { agoMs: 20_000 })
+    await store.say('start', { agoMs: 10_000 })
+    await store.say('stop')
+    await store.start(store.destination, { silent: true })
+    expect(await store.hash(id)).toMatchObject({ '2:state': 'suppressed', '2:reason': 'recipient_opted_out' })
+  })
+
+  it('what began as a test number’s, whose code is known, is still sent to nobody', async () => {
+    const store = optOuts(waits)
+    const { id } = await store.start(store.destination, { held: 'test_number', testCode: codeOf('123456') })
+    await store.start(store.destination, { silent: true })
+    expect(await store.hash(id)).toMatchObject({ '2:state': 'suppressed', '2:reason': 'test_number' })
+    await store.verifications.resend(APPLICATION, id)
+    expect(await store.hash(id)).toMatchObject({ '3:state': 'suppressed', '3:reason': 'test_number' })
   })
 })
 

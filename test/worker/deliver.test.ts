@@ -6,6 +6,7 @@ import { StoreFault } from '#store/script.ts'
 import type { StartRequest } from '#store/verifications.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import type { Objection } from '#verification/objection.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { Sender } from '#verification/sender.ts'
 import { createDeliver } from '#worker/deliver.ts'
@@ -40,10 +41,12 @@ async function worker(
       return typeof reply === 'function' ? reply(message) : reply
     },
   }
+  const objection: { now?: Objection } = {}
   const deliver = createDeliver({
     deliveries: store.deliveries,
     provider,
     policy: store.policy,
+    objectionTo: () => objection.now,
     message: { brand: 'Example', domain: undefined, appHash: undefined, segmentsMax: 1 },
     log: { ...silentLog, info: (fields) => lines.push(fields) },
     random: () => 0,
@@ -51,7 +54,7 @@ async function worker(
   const destination = freshDestination()
   const { id } = await store.start(destination, request)
   const send = { application: APPLICATION, verification: id, send: 1 }
-  return { ...store, id, destination, send, sent, lines, deliver: () => deliver(send, signal) }
+  return { ...store, id, destination, send, sent, lines, objection, deliver: () => deliver(send, signal) }
 }
 
 describe('an attempt', () => {
@@ -199,6 +202,42 @@ describe('an attempt', () => {
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
     expect(w.sent).toHaveLength(1)
     expect(await w.hash(w.id)).toMatchObject({ '1:submitted': '1', '1:attempts': '1' })
+  })
+})
+
+describe('to a number that is not to be sent to any more', () => {
+  it('nothing is sent; the send is suppressed, and says why', async () => {
+    const w = await worker([])
+    w.objection.now = 'number_denied'
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'suppressed' })
+    expect(w.sent).toEqual([])
+    expect(await w.hash(w.id)).toMatchObject({
+      status: 'pending',
+      '1:state': 'suppressed',
+      '1:reason': 'number_denied',
+      '1:submitted': '0',
+    })
+    expect(w.lines).toMatchObject([{ outcome: 'withheld', reason: 'number_denied' }])
+    const view = await w.verifications.read(APPLICATION, w.id)
+    expect(view?.sends[0]?.timeline).toMatchObject([{ outcome: 'withheld', reason: 'number_denied' }])
+    expect(view?.sends[0]?.timeline[0]).not.toHaveProperty('provider')
+  })
+
+  it('no second message leaves, and the first stays unknown', async () => {
+    const w = await worker([{ kind: 'unknown', reason: 'connection_lost' }], { receiptWaitMs: 0 })
+    await w.deliver()
+    w.objection.now = 'number_denied'
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'unknown' })
+    expect(w.sent).toHaveLength(1)
+    expect(await w.hash(w.id)).toMatchObject({ '1:state': 'unknown', '1:submitted': '1' })
+  })
+
+  it('a code that came before is still checked', async () => {
+    const w = await worker([])
+    const code = await w.codeFor(w.id)
+    w.objection.now = 'number_denied'
+    await w.deliver()
+    expect(await w.check(w.id, code)).toMatchObject({ verdict: 'approved' })
   })
 })
 
