@@ -13,7 +13,7 @@
  * | `{P}:A:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
  * | `{P}:A:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start |
  * | `{P}:A:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
- * | `{P}:@SCOPE:NAME` | hash: meters of an address (of an application), a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, what ends a verification |
+ * | `{P}:@SCOPE:NAME` | hash: meters of an address (of an application), a prefix, a region, … (gate.ts); `form:NAME` where the public form has its own | longest window and a sixth | start, resend, check, what ends a verification |
  * | `{P}:@stopped` | string: why sending is stopped | a year | `npm run sending` |
  * | `{P}:@clock` | string: the time, in a replay of recorded traffic only | an hour | `npm run policy` |
  * | `{P}:@outbox` | stream: events not yet moved to their queue | a day, renewed | what changes a verification or a send |
@@ -50,6 +50,7 @@ const SCOPE_LETTERS = {
   prefix: 'x',
   range: 'q',
   region: 'r',
+  form: 'f',
   application: 'a',
   overall: 'o',
 } as const satisfies Record<Scope, string>

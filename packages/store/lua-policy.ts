@@ -17,7 +17,7 @@ type Value = string | number | boolean | undefined | readonly Value[] | { readon
  * What is counted for many people together: its limits raise an alarm, and hold for a trusted number as well. An alarm
  * for one address would only tell an attacker's story.
  */
-const SHARED_SCOPES: readonly Scope[] = ['region', 'application', 'overall']
+const SHARED_SCOPES: readonly Scope[] = ['region', 'form', 'application', 'overall']
 /** The oldest bucket of a meter counts until it is wholly outside the window, and a key is renewed once a bucket. */
 const METER_LIFE = 14 / 12
 /** About 30 MB of events that nobody came for; beyond it the oldest go. */

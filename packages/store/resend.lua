@@ -7,7 +7,7 @@
 -- KEYS[5] stopped      string, there while sending is stopped
 -- KEYS[6] suppression  hash: there when the number told one of ours to stop
 -- KEYS[7] row          string: wrong checks of the number in a row
--- KEYS[8...14] scopes of the gate, as start.lua
+-- KEYS[8...15] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
 --         facts for the gate, as start.lua: number, region; line, as start.lua
 --

@@ -10,7 +10,7 @@
 -- KEYS[8] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
 -- KEYS[9] suppression  hash: there when the number told one of ours to stop
 -- KEYS[10] row         string: wrong checks of the number in a row
--- KEYS[11...17] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
+-- KEYS[11...18] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC,
 --         sealed number and code, purpose, channel, locale, fingerprint of the request ('' without Idempotency-Key),
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,

@@ -12,7 +12,7 @@ import { EVENT_TYPES, type EventType } from '#verification/event.ts'
 import { DEFAULT_RULES, type Rule } from '#verification/gate.ts'
 import type { Outcome, ReceiptState } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
-import type { VerificationId } from '#verification/verification.ts'
+import { FORM_APPLICATION, type VerificationId } from '#verification/verification.ts'
 
 const connection = useRedis()
 const CODE = codeOf('518274')
@@ -281,6 +281,24 @@ describe('a shared limit', () => {
         application: 'shop',
       })),
     )
+  })
+
+  it('of the form is told as the application it is, and of a region as the form’s own', async () => {
+    const rules = [
+      ...limit({ name: 'form_day', scope: 'form', counts: 'sends', max: 2, mode: 'block' } as Rule),
+      ...limit({ name: 'region_day', scope: 'region', counts: 'sends', max: 1, mode: 'observe' } as Rule),
+    ]
+    const s = await started({ rules, sendLimits: [] })
+    for (const application of [APPLICATION, FORM_APPLICATION, FORM_APPLICATION, FORM_APPLICATION])
+      await s.verifications.start(s.requestFor(freshDestination(), { application }))
+    const limits = (await s.told()).flatMap((told) => (told.type === 'limit.reached' ? [told.data] : []))
+    const form = { application: 'form' }
+    expect(limits).toEqual([
+      { limit: 'region_day', state: 'nearly', scope: 'region', region: 'US' },
+      { limit: 'region_day', state: 'nearly', scope: 'region', region: 'US', ...form },
+      { limit: 'form_day', state: 'nearly', scope: 'application', ...form },
+      { limit: 'form_day', state: 'reached', scope: 'application', ...form },
+    ])
   })
 
   it('that is only asked about is not told of', async () => {
