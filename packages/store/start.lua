@@ -28,7 +28,8 @@
 --         pending; ask again with one. Nothing was written
 --
 -- Everything is checked before anything is counted: a refusal leaves no trace. What a pending verification had
--- already used up (checks, sends, life) never comes back by starting again. A challenge is used up by the start it was
+-- already used up (checks, sends, life) does not come back while it is pending. One that takes its place begins anew
+-- with all three; what binds both are the limits of the number, and the wait after the last message. A challenge is used up by the start it was
 -- passed for and by no other answer.
 --
 -- A silent caller learns nothing about a number from its answers: where others are refused, a verification is begun
@@ -83,21 +84,20 @@ if refusal then return refusal end
 local pending_key = pending_id and prefix .. pending_id
 local pending = pending_id and pending_verification(pending_key, agenda, pending_id, now)
 if pending then
-  refusal = resend_refusal(pending, now)
-  if refusal and refusal[2] == 'resend_cooldown' then return refusal end
-  -- Too little life is left in it for another message, or it is for another payment: the new verification takes its
-  -- place.
-  pending.replaced = pending.context_tag ~= context_tag or (refusal and refusal[2] == 'too_late_to_send')
-  if refusal and not pending.replaced then return refusal end
+  refusal, pending.replaced = start_refusal(pending_key, pending, context_tag, now)
+  if refusal then return refusal end
 end
+local again = pending and not pending.replaced
 
 refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
 -- A silent caller is told this too: it says nothing about the number.
 if held ~= 'test_number' then
-  refusal = backlog_refusal_of(pending and not pending.replaced and pending, line, now)
+  refusal = backlog_refusal_of(again and pending, line, now)
   if refusal then return refusal end
 end
+-- What leaves once more is the message of the pending one, in its channel and its language.
+if again then spend, trusted = pending.spend, pending.trusted end
 local facts = gate_facts(spend, number, region, trusted, challenged)
 local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 11) }, facts, now)
 if passage.refusal then
@@ -105,7 +105,6 @@ if passage.refusal then
   held = passage.refusal[2]
 end
 
-local again = pending and not pending.replaced
 if again and policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
 if not again and code_mac == '' then return { 'make' } end
 
@@ -116,11 +115,11 @@ if challenged == '1' then
   if not fresh then return { 'refused', 'challenge_used', -1 } end
 end
 
+if again then pending.held = pending.held or (held ~= '' and held) end
 window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
-count_passage(passage, held ~= '')
+count_passage(passage, again and pending.held or held ~= '')
 local explain = explain_passage(passage)
 if again then
-  pending.held = pending.held or (held ~= '' and held)
   return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, line, now))
 end
 

@@ -234,7 +234,7 @@ export const DEFAULT_GUESS_RULES: readonly Rule[] = [
  * What the public form may use up of a budget of all together, so that whoever spends the form's leaves the
  * applications theirs.
  */
-export const FORM_SHARE = 0.25
+const FORM_SHARE = 0.25
 
 /** A budget of the form, made no more than its share of the same budget of all together; any other rule as it is. */
 export function withinFormShare(rule: Rule, rules: readonly Rule[]): Rule {
