@@ -42,7 +42,8 @@ if not is_test then refusal = refusal or backlog_refusal_of(pending, line, now) 
 if refusal then return refusal end
 local facts = gate_facts(pending.spend, number, region, pending.trusted, '')
 local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 8) }, facts, now)
-if passage.refusal then return passage.refusal end
+refusal = refusal_of(passage)
+if refusal then return refusal end
 
 window_add(sends_key, policy.send_limits, now, id)
 count_passage(passage, pending.held)

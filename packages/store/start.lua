@@ -100,10 +100,9 @@ end
 if again then spend, trusted = pending.spend, pending.trusted end
 local facts = gate_facts(spend, number, region, trusted, challenged)
 local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 11) }, facts, now)
-if passage.refusal then
-  if silent == '' or not SPEAKS_OF_NUMBER[passage.refusal[2]] then return passage.refusal end
-  held = passage.refusal[2]
-end
+local refused, held_by = refusal_of(passage, silent ~= '')
+if refused then return refused end
+held = held_by or held
 
 if again and policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
 if not again and code_mac == '' then return { 'make' } end
@@ -135,6 +134,7 @@ if segments ~= '1' then redis.call('HSET', key, 'segments', segments) end
 if context ~= '' then redis.call('HSET', key, 'context', context, 'context_tag', context_tag) end
 if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
 if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
+if silent ~= '' then redis.call('HSET', key, 'silent', '1') end
 local next_send = add_send(key, agenda, new_id, 1, now)
 tell_verification(key, 'started', now)
 if held ~= '' then

@@ -67,7 +67,7 @@ const hour = 60 * minute
 const day = 24 * hour
 const currency = 1_000_000
 
-/** Rules in the order they are asked; the first that blocks names the refusal. */
+/** Rules in the order they are asked. Of those that block the one that does so longest names the refusal. */
 export const DEFAULT_RULES: readonly Rule[] = [
   { name: 'ip_hour', scope: 'ip', counts: 'sends', windowMs: hour, max: 10, mode: 'block' },
   { name: 'ip_day', scope: 'ip', counts: 'sends', windowMs: day, max: 30, mode: 'block' },

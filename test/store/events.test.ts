@@ -301,6 +301,31 @@ describe('a shared limit', () => {
     ])
   })
 
+  it.each(['application', 'overall'] as const)(
+    'of wrong codes of %s is told when it is nearly reached, and when it refuses, once each',
+    async (scope) => {
+      const name = `${scope}_wrong_hour`
+      const guessRules = limit({ name, scope, counts: 'wrong_checks', max: 5, mode: 'block' } as Rule)
+      const s = await started({ guessRules, checksMax: 10 })
+      for (let guess = 0; guess < 3; guess += 1) await s.check(wrongFor(CODE))
+      expect((await s.told()).filter(({ type }) => type === 'limit.reached')).toEqual([])
+      for (let guess = 0; guess < 5; guess += 1) await s.check(wrongFor(CODE))
+      const limits = (await s.told()).filter(({ type }) => type === 'limit.reached')
+      const whose = scope === 'application' ? { application: 'shop' } : {}
+      expect(limits.map(({ data }) => data)).toEqual(
+        ['nearly', 'reached'].map((state) => ({ limit: name, state, scope, ...whose })),
+      )
+    },
+  )
+
+  it('of the wrong codes of one address is not told of', async () => {
+    const guessRules = limit({ name: 'ip_wrong_hour', scope: 'ip', counts: 'wrong_checks', max: 1 } as Rule)
+    const s = await started({ guessRules })
+    const guess = { application: APPLICATION, id: s.id, code: wrongFor(CODE), clientIp: '203.0.113.7' }
+    for (let time = 0; time < 3; time += 1) await s.verifications.check(guess)
+    expect((await s.told()).filter(({ type }) => type === 'limit.reached')).toEqual([])
+  })
+
   it('that is only asked about is not told of', async () => {
     const s = await started({ rules: shared, sendLimits: [] })
     for (let more = 0; more < 2; more += 1) await s.verifications.start(s.requestFor(freshDestination()))
