@@ -228,10 +228,12 @@ function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Guid
   c.set('refusal', refused.refusal)
   c.set('limit', refused.limit)
   const page = { number, numberError: sentenceOf(refused) }
-  if (refused.retryAfterMs === undefined) return invalidNumber(page)
-  const { retryAfterMs } = refused
-  if (PROBLEMS[refused.refusal][0] === 503) return { status: 503, text: SEND_FAILED, page, retryAfterMs }
-  return { status: 429, text: 'Too Many Requests', page, retryAfterMs }
+  const [status] = PROBLEMS[refused.refusal]
+  const wait = refused.retryAfterMs === undefined ? {} : { retryAfterMs: refused.retryAfterMs }
+  if (status === 503) return { status, text: SEND_FAILED, page, ...wait }
+  // A message that costs more than its budget is refused without a time to wait, and its number is a good one.
+  if (status === 429) return { status, text: 'Too Many Requests', page, ...wait }
+  return invalidNumber(page)
 }
 
 function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {

@@ -80,7 +80,10 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
     429,
     'Too few of the codes sent to numbers like this one are ever used. Try again later.',
   ],
-  spend_limit: [429, 'A budget for messages is spent.'],
+  spend_limit: [
+    429,
+    'A budget for messages is spent. Where no time to wait is told, this message costs more than all of it.',
+  ],
   guess_limit: [429, 'Too many wrong codes were tried. Nothing is checked until some time has passed.'],
   number_denied: [403, 'Codes are not sent to this number.'],
   stream_limit: [429, 'Too many verifications are being followed. Read this one, or try again shortly.'],

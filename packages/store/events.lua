@@ -37,7 +37,7 @@ end
 -- A limit that many share. A crowd of refusals is told once.
 local function tell_limit(rule, scope, scope_key, state)
   if not events or not events.wanted['limit.reached'] or scope.personal then return end
-  local name = string.match(scope_key, '([^:]+)$')
+  local name = string.match(scope_key, '^.*}:@%a:(.+)$')
   local told = table.concat({ events.told, rule.name, state, name }, ':')
   if not redis.call('SET', told, '1', 'NX', 'PX', events.limit_quiet_ms) then return end
   add_event('limit.reached', now_ms(), 'limit', rule.name, 'state', state, 'scope', scope.name, 'name', name)

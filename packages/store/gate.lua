@@ -8,8 +8,13 @@
 -- A scope this start has nothing to say for, such as an address nobody gave.
 local function is_absent(key) return string.sub(key, -2) == '@-' end
 
+-- Refusals that say something about the number, and not about who asks.
+local SPEAKS_OF_NUMBER = { suspected_fraud = true, traffic_limit = true }
+
+-- A challenge is asked for by what was never sent as well, of callers who must not tell the one from the other.
 local function conversion(rule, values, now)
   local matured = read_meter(values[rule.at], rule.window_ms, now).total
+  if rule.mode == 'challenge' then matured = matured + read_meter(values[rule.at + 2], rule.window_ms, now).total end
   local approved = read_meter(values[rule.at + 1], rule.window_ms, now).total
   return {
     tripped = matured >= rule.minimum and approved * 100 < rule.below_percent * matured,
@@ -25,7 +30,8 @@ local function amount(rule, values, facts, now)
   local tripped = total > rule.max
   return {
     tripped = tripped,
-    free_at = tripped and meter_free_at(meter, more, rule.max),
+    -- What is more than the whole budget never has room.
+    free_at = tripped and more <= rule.max and meter_free_at(meter, more, rule.max),
     alarm = rule.alarm and meter.total < rule.alarm and total >= rule.alarm,
     moved = meter.moved,
     value = add_to_meter(meter, more),
@@ -57,11 +63,24 @@ local function ask_rule(rule, values, facts, now)
   return amount(rule, values, facts, now)
 end
 
--- Asks all rules of all scopes. Answers what to write once the send is certain, what to explain, and the refusal if
--- there is one: a block goes before a challenge.
+-- Of two refusals the one that holds longer; one that no wait ends holds longest.
+local function longer_of(one, other)
+  if one and (one[3] < 0 or (other[3] >= 0 and other[3] <= one[3])) then return one end
+  return other
+end
+
+local function block(passage, rule, answer, now)
+  local wait_ms = answer.free_at and math.ceil(answer.free_at - now) or -1
+  local refusal = { 'refused', rule.refusal, wait_ms, rule.name }
+  passage.blocked = longer_of(passage.blocked, refusal)
+  if not SPEAKS_OF_NUMBER[rule.refusal] then passage.open = longer_of(passage.open, refusal) end
+end
+
+-- Asks all rules of all scopes. Answers what to write once the send is certain, what to explain, and what speaks
+-- against it, if anything does: `blocked`, the block that holds longest; `open`, that of those which say nothing about
+-- the number; `challenge`.
 local function ask_gate(scopes, scope_keys, facts, now)
   local passage = { writes = {}, explain = {} }
-  local challenge
   for i, scope in ipairs(scopes) do
     local key = scope_keys[i]
     local skipped = #scope.rules == 0 or is_absent(key) or (facts.trusted and scope.personal)
@@ -77,10 +96,9 @@ local function ask_gate(scopes, scope_keys, facts, now)
           passage.explain[#passage.explain + 1] = rule.name .. '=' .. rule.mode
           if rule.mode == 'block' then
             tell_limit(rule, scope, key, 'reached')
-            passage.refusal = { 'refused', rule.refusal, math.ceil(answer.free_at - now), rule.name }
-            return passage
-          elseif rule.mode == 'challenge' and not challenge then
-            challenge = { 'refused', 'challenge_required', -1, rule.name }
+            block(passage, rule, answer, now)
+          elseif rule.mode == 'challenge' and not facts.challenged and not passage.challenge then
+            passage.challenge = { 'refused', 'challenge_required', -1, rule.name }
           end
         end
         if answer.alarm then passage.explain[#passage.explain + 1] = rule.name .. '=alarm' end
@@ -93,8 +111,14 @@ local function ask_gate(scopes, scope_keys, facts, now)
       if #write > 2 then passage.writes[#passage.writes + 1] = { write, scope, fields } end
     end
   end
-  if challenge and not facts.challenged then passage.refusal = challenge end
   return passage
+end
+
+-- The refusal that is told, or nil; and why the message is held back instead, or nil. A silent caller is asked for a
+-- challenge though the message will be held back: it could else tell by there being none.
+local function refusal_of(passage, silent)
+  if not silent then return passage.blocked or passage.challenge end
+  return passage.open or passage.challenge, passage.blocked and passage.blocked[2]
 end
 
 -- Of what a scope would count, that by which others are asked for a challenge. Money that is not spent is no part.

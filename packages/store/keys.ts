@@ -13,12 +13,12 @@
  * | `{P}:A:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
  * | `{P}:A:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start, resend |
  * | `{P}:A:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
- * | `{P}:@SCOPE:NAME` | hash: meters of an address (of an application), a prefix, a region, … (gate.ts) | longest window and a sixth | start, resend, check, reply, what ends a verification |
+ * | `{P}:@SCOPE:NAME` | hash: meters of an address (of an application), a prefix, a region, … (gate.ts); `form:NAME` where the public form has its own | longest window and a sixth | start, resend, check, reply, what ends a verification |
  * | `{P}:@stopped` | string: why sending is stopped | a year | `npm run sending` |
  * | `{P}:@clock` | string: the time, in a replay of recorded traffic only | an hour | `npm run policy` |
  * | `{P}:@outbox` | stream: events not yet moved to their queue | a day, renewed | what changes a verification or a send |
  * | `{P}:@outbox-lease` | string: who moves them | 5 s, renewed | the worker |
- * | `{P}:@told:RULE:STATE:NAME` | string: a shared limit that was told of | ten minutes | start, resend, reply |
+ * | `{P}:@told:RULE:STATE:NAME` | string: a shared limit that was told of | ten minutes | start, resend, check, reply |
  * | `{P}:@gone:RECEIVER` | string: a receiver of webhooks that wants no more | a year | the worker |
  * | `{P}:@libraries` | sorted set: function libraries by when last used | four weeks, renewed | the worker |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
@@ -51,6 +51,7 @@ const SCOPE_LETTERS = {
   // In the hash of its prefix.
   range: 'x',
   region: 'r',
+  form: 'f',
   application: 'a',
   overall: 'o',
 } as const satisfies Record<Scope, string>

@@ -2,7 +2,7 @@
 --   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_masked,
 --   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count, once there is one), sends (count), next_send (ms),
 --   ended (ms, once ended), gates (keys of the scopes its conversion is counted for), explain (rules that spoke up),
---   held (why the newest send is not sent), trusted, spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended),
+--   held (why the newest send is not sent), trusted, silent (its caller must not learn that), spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended),
 --   line (key of the line its sends wait in), segments (of its message, if over 1)
 -- Fields of send N, `N:name`:
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move since), attempts and submitted (messages that
@@ -86,14 +86,28 @@ local function close_sends(key, sends, state, reason, now)
   return sent
 end
 
--- Counts, the moment it ends, what came of a verification that was sent to.
-local function count_conversion(key, approved, now)
+-- Counts a verification in the meters of the gates it is counted for.
+local function count_end(key, now, ...)
   for gate in string.gmatch(redis.call('HGET', key, 'gates') or '', '%S+') do
-    local window_ms = policy.conversion_window_ms
-    local values = redis.call('HMGET', gate, 'matured', 'approved')
-    local matured, typed = read_meter(values[1], window_ms, now), read_meter(values[2], window_ms, now)
-    redis.call('HSET', gate, 'matured', add_to_meter(matured, 1), 'approved', add_to_meter(typed, approved and 1 or 0))
+    local values, write = redis.call('HMGET', gate, ...), { 'HSET', gate }
+    for i, name in ipairs({ ... }) do
+      write[#write + 1] = name
+      write[#write + 1] = add_to_meter(read_meter(values[i], policy.conversion_window_ms, now), 1)
+    end
+    redis.call(unpack(write))
     redis.call('PEXPIRE', gate, policy.gate_ttl_ms)
+  end
+end
+
+-- Counts, the moment it ends, what came of a verification that was sent to. One of a silent caller that was not counts
+-- by itself: it is no sign of fraud, but where others lead to a challenge it must as well.
+local function count_conversion(key, sent, approved, now)
+  if sent and approved then
+    count_end(key, now, 'matured', 'approved')
+  elseif sent then
+    count_end(key, now, 'matured')
+  elseif not approved and redis.call('HGET', key, 'silent') then
+    count_end(key, now, 'unsent')
   end
 end
 
@@ -112,7 +126,7 @@ local function end_verification(key, agenda, id, status, send_state, now)
   local sends = tonumber(redis.call('HGET', key, 'sends'))
   redis.call('HSET', key, 'status', status, 'ended', now)
   redis.call('HDEL', key, 'sealed', 'context', 'context_tag')
-  if close_sends(key, sends, send_state, status, now) then count_conversion(key, status == 'approved', now) end
+  count_conversion(key, close_sends(key, sends, send_state, status, now), status == 'approved', now)
   rest_on_agenda(key, agenda, id, sends, now)
   tell_verification(key, status, now, send_state)
 end

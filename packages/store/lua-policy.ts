@@ -19,7 +19,7 @@ type Value = string | number | boolean | undefined | readonly Value[] | { readon
  * What is counted for many people together: its limits raise an alarm, and hold for a trusted number as well. An alarm
  * for one address would only tell an attacker's story.
  */
-const SHARED_SCOPES: readonly Scope[] = ['region', 'application', 'overall']
+const SHARED_SCOPES: readonly Scope[] = ['region', 'form', 'application', 'overall']
 /** The oldest bucket of a meter counts until it is wholly outside the window, and a key is renewed once a bucket. */
 const METER_LIFE = 14 / 12
 /** About 30 MB of events that nobody came for; beyond it the oldest go. */
@@ -152,7 +152,7 @@ const METERS: Record<Counted, string> = {
 
 /** The fields of a scope's hash that a rule reads: what it counts, and in how many seconds. Two may read the same. */
 function fieldsOf(rule: Rule): readonly string[] {
-  if (rule.counts === 'conversion') return ['matured', 'approved']
+  if (rule.counts === 'conversion') return ['matured', 'approved', 'unsent']
   return [`${METERS[rule.counts]}${rule.windowMs / 1_000}`]
 }
 

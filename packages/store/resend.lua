@@ -8,7 +8,7 @@
 -- KEYS[6] suppression  hash: there when the number told one of ours to stop
 -- KEYS[7] row          string: wrong checks of the number in a row
 -- KEYS[8] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
--- KEYS[9...15] scopes of the gate, as start.lua
+-- KEYS[9...16] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
 --         facts for the gate, as start.lua: number, region, range; line, as start.lua; challenged and its end, as start.lua
 --
@@ -43,7 +43,8 @@ if not is_test then refusal = refusal or backlog_refusal_of(pending, line, now) 
 if refusal then return refusal end
 local facts = gate_facts(pending.spend, number, region, range, pending.trusted, challenged)
 local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 9) }, facts, now)
-if passage.refusal then return passage.refusal end
+refusal = refusal_of(passage)
+if refusal then return refusal end
 refusal = use_challenge(challenge, challenged, challenge_expires, now)
 if refusal then return refusal end
 

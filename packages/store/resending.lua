@@ -1,11 +1,12 @@
 -- One more send of a pending verification: shared by start (the number asked again) and resend (asked by id).
 
+local function too_late_at(verification) return verification.expires - policy.send_reserve_ms end
+
 -- nil when a resend may go now, else the refusal as {'refused', code, retry after ms (-1: never)}.
 local function resend_refusal(verification, now)
   if verification.next_send > now then return { 'refused', 'resend_cooldown', verification.next_send - now } end
-  local too_late_at = verification.expires - policy.send_reserve_ms
-  if too_late_at <= now then return { 'refused', 'too_late_to_send', -1 } end
-  if verification.next_send == 0 then return { 'refused', 'sends_exhausted', too_late_at - now } end
+  if too_late_at(verification) <= now then return { 'refused', 'too_late_to_send', -1 } end
+  if verification.next_send == 0 then return { 'refused', 'sends_exhausted', -1 } end
   return nil
 end
 
@@ -13,6 +14,30 @@ end
 -- such as a STOP that a START has lifted. But the code of a test number is known to many: what began as one stays one.
 local function held_again(verification, held)
   return verification.held == 'test_number' and verification.held or held
+end
+
+-- When a message may follow the last one: another of this verification, or the first of one that takes its place. Once
+-- its time is over it holds nothing back.
+local function may_follow_at(key, verification)
+  if verification.next_send > 0 then return verification.next_send end
+  local waits = policy.resend_waits_ms
+  return math.min(tonumber(get_send(key, verification.sends, 'at')) + (waits[#waits] or 0), verification.expires)
+end
+
+-- What a start of the number says while this one is pending, as resend_refusal; and whether a new verification takes
+-- its place, because too little life is left in it for another message, or because it is for another payment.
+local function start_refusal(key, verification, context_tag, now)
+  local replaced = verification.context_tag ~= context_tag or too_late_at(verification) <= now
+  local refusal = resend_refusal(verification, now)
+  if refusal and refusal[2] ~= 'resend_cooldown' then
+    local wait_ms = may_follow_at(key, verification) - now
+    if replaced then
+      refusal = wait_ms > 0 and { 'refused', 'resend_cooldown', wait_ms } or nil
+    elseif refusal[2] == 'sends_exhausted' then
+      refusal[3] = math.max(too_late_at(verification) - now, wait_ms)
+    end
+  end
+  return refusal, replaced
 end
 
 -- An earlier send still waiting is superseded: the person gets one message, not two. With a new code the old one is

@@ -20,9 +20,6 @@ local function backlog_refusal_of(pending, line, now)
   return backlog_refusal(known, expires - policy.send_reserve_ms, now)
 end
 
--- Refusals that say something about the number, and not about who asks.
-local SPEAKS_OF_NUMBER = { suspected_fraud = true, traffic_limit = true }
-
 -- The send is visible to the API key's holder and never leaves.
 local function hold_send(key, agenda, id, send, expires, reason, now)
   move_send(key, send, 'suppressed', now, 'reason', reason)

@@ -10,7 +10,7 @@
 -- KEYS[8] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
 -- KEYS[9] suppression  hash: there when the number told one of ours to stop
 -- KEYS[10] row         string: wrong checks of the number in a row
--- KEYS[11...17] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
+-- KEYS[11...18] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC,
 --         sealed number and code, purpose, channel, locale, fingerprint of the request ('' without Idempotency-Key),
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
@@ -28,7 +28,8 @@
 --         pending; ask again with one. Nothing was written
 --
 -- Everything is checked before anything is counted: a refusal leaves no trace. What a pending verification had
--- already used up (checks, sends, life) never comes back by starting again. A challenge is used up by the start it was
+-- already used up (checks, sends, life) does not come back while it is pending. One that takes its place begins anew
+-- with all three; what binds both are the limits of the number, and the wait after the last message. A challenge is used up by the start it was
 -- passed for and by no other answer.
 --
 -- A silent caller learns nothing about a number from its answers: where others are refused, a verification is begun
@@ -83,29 +84,26 @@ if refusal then return refusal end
 local pending_key = pending_id and prefix .. pending_id
 local pending = pending_id and pending_verification(pending_key, agenda, pending_id, now)
 if pending then
-  refusal = resend_refusal(pending, now)
-  if refusal and refusal[2] == 'resend_cooldown' then return refusal end
-  -- Too little life is left in it for another message, or it is for another payment: the new verification takes its
-  -- place.
-  pending.replaced = pending.context_tag ~= context_tag or (refusal and refusal[2] == 'too_late_to_send')
-  if refusal and not pending.replaced then return refusal end
+  refusal, pending.replaced = start_refusal(pending_key, pending, context_tag, now)
+  if refusal then return refusal end
 end
+local again = pending and not pending.replaced
 
 refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
 -- A silent caller is told this too: it says nothing about the number.
 if held ~= 'test_number' then
-  refusal = backlog_refusal_of(pending and not pending.replaced and pending, line, now)
+  refusal = backlog_refusal_of(again and pending, line, now)
   if refusal then return refusal end
 end
+-- What leaves once more is the message of the pending one, in its channel and its language.
+if again then spend, trusted = pending.spend, pending.trusted end
 local facts = gate_facts(spend, number, region, range, trusted, challenged)
 local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 11) }, facts, now)
-if passage.refusal then
-  if silent == '' or not SPEAKS_OF_NUMBER[passage.refusal[2]] then return passage.refusal end
-  held = passage.refusal[2]
-end
+local refused, held_by = refusal_of(passage, silent ~= '')
+if refused then return refused end
+held = held_by or held
 
-local again = pending and not pending.replaced
 if again and policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
 if not again and code_mac == '' then return { 'make' } end
 
@@ -132,6 +130,7 @@ if segments ~= '1' then redis.call('HSET', key, 'segments', segments) end
 if context ~= '' then redis.call('HSET', key, 'context', context, 'context_tag', context_tag) end
 if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
 if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
+if silent ~= '' then redis.call('HSET', key, 'silent', '1') end
 local next_send = add_send(key, agenda, new_id, 1, now)
 tell_verification(key, 'started', now)
 if held ~= '' then

@@ -276,7 +276,7 @@ export function createVerifications(deps: {
         locale,
         repeat.fingerprint,
         ...resend,
-        passage.gatesOf(place),
+        passage.gatesOf(application, place),
         request.held ?? '',
         request.silent ? 'silent' : '',
         ...passage.factsOf(place, { destinationTag: tag, channel, segments }),

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import {
   type Application,
   type Channel,
+  FORM_APPLICATION,
   type Purpose,
   parseApplication,
   parseVerificationId,
@@ -183,13 +184,22 @@ function limitEvent(timestamp: string, fields: Fields): LimitEvent | undefined {
   switch (scope) {
     case 'application':
       return { type, timestamp, data: { ...shared, scope, application: name as Application } }
+    case 'form':
+      return { type, timestamp, data: { ...shared, scope: 'application', application: FORM_APPLICATION } }
     case 'region':
-      return { type, timestamp, data: { ...shared, scope, region: name } }
+      return { type, timestamp, data: { ...shared, scope, ...regionOf(name) } }
     case 'overall':
       return { type, timestamp, data: { ...shared, scope } }
     default:
       return undefined
   }
+}
+
+/** The public form has limits of regions of its own. */
+function regionOf(name: string): { region: string; application?: Application } {
+  const form = `${FORM_APPLICATION}:`
+  if (!name.startsWith(form)) return { region: name }
+  return { region: name.slice(form.length), application: FORM_APPLICATION }
 }
 
 /** ISO 8601 of a time that a script wrote in milliseconds. */

@@ -163,6 +163,20 @@ describe('a mistake is said by its name and never by its value:', () => {
   })
 })
 
+it.each<[Record<string, string>, number]>([
+  [{}, 125],
+  [{ LIMIT_OVERALL_DAY: '50000' }, 125],
+  [{ LIMIT_OVERALL_DAY: '100' }, 25],
+  [{ LIMIT_OVERALL_DAY: '3' }, 1],
+  [{ LIMIT_OVERALL_DAY: 'off' }, 125],
+  [{ LIMIT_OVERALL_DAY: '50000', LIMIT_FORM_DAY: '2000' }, 2_000],
+  [{ LIMIT_OVERALL_DAY: '100', LIMIT_FORM_DAY: '90' }, 90],
+])('with %j the form may send %i a day', (set, max) => {
+  const { config, problems } = readConfig(set)
+  expect(problems).toEqual([])
+  expect(config.policy.rules.find(({ name }) => name === 'form_day')).toMatchObject({ max, mode: 'block' })
+})
+
 it('at the edges of its ranges a value is taken', () => {
   for (const good of [
     { PORT: '0' },

@@ -7,7 +7,8 @@ import type { Verifications } from '#store/verifications.ts'
 import { type Api, apiOn, FORM_APPLICATION, jsonOf } from '#test/api/api.ts'
 import { listen } from '#test/api/port.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
-import { codeOf, wrongFor } from '#test/fixtures/store.ts'
+import { codeOf, destinationOf, wrongFor } from '#test/fixtures/store.ts'
+import type { Code } from '#verification/code.ts'
 import type { Destination } from '#verification/destination.ts'
 import type { Rule } from '#verification/gate.ts'
 import { codeOnForm, elsewhere, freshPrefix, HOUR_MS, seenIn, strangerAt } from './stranger.ts'
@@ -233,6 +234,39 @@ describe('the challenge for a neighbour’s number', () => {
       for (const to of [neighbour('101'), neighbour('102'), held, neighbour('103')])
         statuses.push((await ask(to)).status)
       expect(statuses).toEqual([200, 200, 200, 429])
+    },
+  )
+})
+
+describe('the challenge for a prefix whose codes are not typed in', () => {
+  const low: Rule = {
+    name: 'low',
+    scope: 'prefix',
+    counts: 'conversion',
+    windowMs: 24 * HOUR_MS,
+    belowPercent: 51,
+    minimum: 4,
+    mode: 'challenge',
+  }
+
+  it.each(KINDS.filter(([kind]) => /nobody|STOP|deny list|disabled/.test(kind)))(
+    'comes as soon after a number that %s, so half of it typed in does not give it away',
+    async (_, make) => {
+      const api = formApi({ policy: { rules: [low], guessRules: [] } })
+      const { ask, guess } = strangerAt(api)
+      const unknown = await make(api)
+      const neighbour = (digits: string) => destinationOf(unknown.slice(0, -3) + digits)
+      const statuses = []
+      for (const to of [neighbour('101'), neighbour('102'), neighbour('103'), unknown]) {
+        statuses.push((await ask(to)).status)
+        const send = api.enqueued.at(-1)
+        if (send) await api.store.deliveries.claim(send, `token ${to}`)
+        const right = /10[12]$/.test(to)
+        const codes = right ? [await codeOnForm(api, to)] : Array<Code>(5).fill(GUESS)
+        for (const code of codes) await guess(to, code)
+      }
+      statuses.push((await ask(neighbour('104'))).status)
+      expect(statuses).toEqual([200, 200, 200, 200, 429])
     },
   )
 })

@@ -12,7 +12,7 @@ import { EVENT_TYPES, type EventType } from '#verification/event.ts'
 import { DEFAULT_RULES, type Rule } from '#verification/gate.ts'
 import type { Outcome, ReceiptState } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
-import type { VerificationId } from '#verification/verification.ts'
+import { FORM_APPLICATION, type VerificationId } from '#verification/verification.ts'
 
 const connection = useRedis()
 const CODE = codeOf('518274')
@@ -281,6 +281,49 @@ describe('a shared limit', () => {
         application: 'shop',
       })),
     )
+  })
+
+  it('of the form is told as the application it is, and of a region as the form’s own', async () => {
+    const rules = [
+      ...limit({ name: 'form_day', scope: 'form', counts: 'sends', max: 2, mode: 'block' } as Rule),
+      ...limit({ name: 'region_day', scope: 'region', counts: 'sends', max: 1, mode: 'observe' } as Rule),
+    ]
+    const s = await started({ rules, sendLimits: [] })
+    for (const application of [APPLICATION, FORM_APPLICATION, FORM_APPLICATION, FORM_APPLICATION])
+      await s.verifications.start(s.requestFor(freshDestination(), { application }))
+    const limits = (await s.told()).flatMap((told) => (told.type === 'limit.reached' ? [told.data] : []))
+    const form = { application: 'form' }
+    expect(limits).toEqual([
+      { limit: 'region_day', state: 'nearly', scope: 'region', region: 'US' },
+      { limit: 'region_day', state: 'nearly', scope: 'region', region: 'US', ...form },
+      { limit: 'form_day', state: 'nearly', scope: 'application', ...form },
+      { limit: 'form_day', state: 'reached', scope: 'application', ...form },
+    ])
+  })
+
+  it.each(['application', 'overall'] as const)(
+    'of wrong codes of %s is told when it is nearly reached, and when it refuses, once each',
+    async (scope) => {
+      const name = `${scope}_wrong_hour`
+      const guessRules = limit({ name, scope, counts: 'wrong_checks', max: 5, mode: 'block' } as Rule)
+      const s = await started({ guessRules, checksMax: 10 })
+      for (let guess = 0; guess < 3; guess += 1) await s.check(wrongFor(CODE))
+      expect((await s.told()).filter(({ type }) => type === 'limit.reached')).toEqual([])
+      for (let guess = 0; guess < 5; guess += 1) await s.check(wrongFor(CODE))
+      const limits = (await s.told()).filter(({ type }) => type === 'limit.reached')
+      const whose = scope === 'application' ? { application: 'shop' } : {}
+      expect(limits.map(({ data }) => data)).toEqual(
+        ['nearly', 'reached'].map((state) => ({ limit: name, state, scope, ...whose })),
+      )
+    },
+  )
+
+  it('of the wrong codes of one address is not told of', async () => {
+    const guessRules = limit({ name: 'ip_wrong_hour', scope: 'ip', counts: 'wrong_checks', max: 1 } as Rule)
+    const s = await started({ guessRules })
+    const guess = { application: APPLICATION, id: s.id, code: wrongFor(CODE), clientIp: '203.0.113.7' }
+    for (let time = 0; time < 3; time += 1) await s.verifications.check(guess)
+    expect((await s.told()).filter(({ type }) => type === 'limit.reached')).toEqual([])
   })
 
   it('that is only asked about is not told of', async () => {
