@@ -37,8 +37,11 @@ if redis.call('EXISTS', suppression) == 1 then return { 'refused', 'recipient_op
 local refusal = disabled_refusal(in_a_row)
   or resend_refusal(pending, now)
   or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
-  or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
-if not is_test then refusal = refusal or backlog_refusal_of(pending, line, now) end
+if not is_test then
+  refusal = refusal
+    or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
+    or backlog_refusal_of(pending, line, now)
+end
 if refusal then return refusal end
 local facts = gate_facts(pending.spend, number, region, pending.trusted, '')
 local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 8) }, facts, now)

@@ -188,21 +188,28 @@ export function createVerifications(deps: {
     return id ? ownerOf(application, id as VerificationId, tag, purpose) : undefined
   }
 
-  /** Under RESEND_CODE=new a fresh code for a pending verification; the script uses it only for that one. */
-  function newCodeFor(owner: Owner, destination: Destination): [id: string, mac: string, sealed: string] {
-    const code = generateCode()
+  /**
+   * Under RESEND_CODE=new a fresh code for a pending verification; the script uses it only for that one. The code of a
+   * test number stays: nobody would ever read another.
+   */
+  function newCodeFor(
+    owner: Owner,
+    destination: Destination,
+    code: Code = generateCode(),
+  ): [id: string, mac: string, sealed: string] {
     return [owner.id, vault.macCode(code, owner), vault.seal({ destination, code }, owner)]
   }
 
   /** The number stands only in the sealed copy; one that is gone belongs to a verification that has ended. */
   async function newCodeById(owner: Owner) {
-    const [sealed, sealedContext] = await ask(() => redis.hmget(owner.key, 'sealed', 'context'))
+    const [sealed, sealedContext, held] = await ask(() => redis.hmget(owner.key, 'sealed', 'context', 'held'))
     if (!sealed) return NO_NEW_CODE
     const letter = vault.open(sealed, owner)
     const context = sealedContext ? vault.openContext(sealedContext, owner) : undefined
     if (!letter || (sealedContext && !context))
       throw new Error('A pending verification is sealed with a key that is not configured')
-    return newCodeFor({ ...owner, context }, letter.destination)
+    const kept = held === 'test_number' ? letter.code : undefined
+    return newCodeFor({ ...owner, context }, letter.destination, kept)
   }
 
   function idempotencyName(application: Application, operation: string, key: string | undefined): string {
@@ -222,7 +229,7 @@ export function createVerifications(deps: {
       vault.seal({ destination, code }, owner),
       owner.id,
       context ? vault.sealContext(context, owner) : '',
-      ...(pending ? newCodeFor({ ...pending, context }, destination) : NO_NEW_CODE),
+      ...(pending ? newCodeFor({ ...pending, context }, destination, testCode) : NO_NEW_CODE),
     ]
   }
 
