@@ -83,17 +83,21 @@ if refusal then return silent == '' and refusal or blind({ 'wrong', 0, id, refus
 local guess = ask_guesses(guess_keys, now)
 if guess.refusal then return guess.refusal end
 
-local code_mac, held = unpack(redis.call('HMGET', key, 'code_mac', 'held'))
+local code_mac, held, own_wrong = unpack(redis.call('HMGET', key, 'code_mac', 'held', 'wrong'))
 if not disabled and is_own_mac(code_mac) then
   if in_a_row then redis.call('DEL', row_key) end
-  end_verification(key, agenda, id, 'approved', 'canceled', now)
+  local wrong = math.max(tonumber(in_a_row or 0), tonumber(own_wrong))
+  end_verification(key, agenda, id, 'approved', 'canceled', now, wrong)
   return remember('approved', 0, explain_guess(guess))
 end
 
 count_guess(guess)
 local is_test = held == 'test_number'
 if not is_test then window_add(wrong_key, policy.wrong_check_limits, now) end
-if not is_test and add_in_a_row(row_key) then guess.explain[#guess.explain + 1] = 'number_wrong_in_a_row=block' end
+if not is_test and add_in_a_row(row_key) then
+  guess.explain[#guess.explain + 1] = 'number_wrong_in_a_row=block'
+  tell_disabled(key, policy.wrong_in_a_row_max, now)
+end
 local checks_left = policy.checks_max - redis.call('HINCRBY', key, 'wrong', 1)
 if checks_left <= 0 then end_verification(key, agenda, id, 'exhausted', 'canceled', now) end
 return remember('wrong', checks_left, explain_guess(guess))
