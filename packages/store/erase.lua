@@ -9,7 +9,8 @@
 -- Replies {'erased', how many verifications}
 --
 -- One step: a start, a check or a claim comes before it and is erased, or after it and finds nothing. The list of sends
--- outlives every verification of the number and names them all (test/verification/policy.test.ts).
+-- outlives every verification of the number and names them all (test/verification/policy.test.ts); but for a test number,
+-- which is started without end, it names the newest only, and the others go with their time.
 --@include clock.lua
 --@include meters.lua
 --@include ledger.lua
