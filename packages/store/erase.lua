@@ -3,7 +3,8 @@
 -- KEYS[1] sends        list: times of sends to the number, and of which verification
 -- KEYS[2] wrong checks list: times of wrong checks of the number
 -- KEYS[3] row          string: wrong checks of the number in a row
--- KEYS[4] agenda       sorted set
+-- KEYS[4] payments     string: wrong checks of its payments in a row
+-- KEYS[5] agenda       sorted set
 -- ARGV    prefix of verification keys, prefix of the number's pointers
 --
 -- Replies {'erased', how many verifications}
@@ -15,7 +16,7 @@
 --@include meters.lua
 --@include ledger.lua
 
-local sends_key, wrong_key, row_key, agenda = unpack(KEYS)
+local sends_key, wrong_key, row_key, payment_key, agenda = unpack(KEYS)
 local prefix, pointers = unpack(ARGV)
 local now = now_ms()
 local erased = 0
@@ -33,5 +34,5 @@ for _, entry in ipairs(redis.call('LRANGE', sends_key, 0, -1)) do
     erased = erased + 1
   end
 end
-redis.call('DEL', sends_key, wrong_key, row_key)
+redis.call('DEL', sends_key, wrong_key, row_key, payment_key)
 return { 'erased', erased }

@@ -7,7 +7,8 @@
 -- KEYS[5] stopped      string, there while sending is stopped
 -- KEYS[6] suppression  hash: there when the number told one of ours to stop
 -- KEYS[7] row          string: wrong checks of the number in a row
--- KEYS[8...14] scopes of the gate, as start.lua
+-- KEYS[8] payments     string: wrong checks of the number's payments in a row
+-- KEYS[9...15] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
 --         facts for the gate, as start.lua: number, region; line, as start.lua
 --
@@ -22,7 +23,7 @@
 --@include sending.lua
 --@include resending.lua
 
-local key, sends_key, wrong_key, agenda, stopped, suppression, row_key = unpack(KEYS)
+local key, sends_key, wrong_key, agenda, stopped, suppression, row_key, payment_key = unpack(KEYS)
 local id, code_mac, sealed, number, region, line = unpack(ARGV)
 local now = now_ms()
 
@@ -37,6 +38,7 @@ if redis.call('EXISTS', suppression) == 1 then return { 'refused', 'recipient_op
 local refusal = disabled_refusal(in_a_row)
   or resend_refusal(pending, now)
   or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
+  or (pending.context_tag ~= '' and payment_refusal(payment_key))
 if not is_test then
   refusal = refusal
     or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
@@ -44,7 +46,7 @@ if not is_test then
 end
 if refusal then return refusal end
 local facts = gate_facts(pending.spend, number, region, pending.trusted, '')
-local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 8) }, facts, now)
+local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 9) }, facts, now)
 if passage.refusal then return passage.refusal end
 
 window_add(sends_key, policy.send_limits, now, id)

@@ -98,6 +98,7 @@ type Owner = CodeOwner & {
   sendsKey: string
   wrongKey: string
   inARowKey: string
+  paymentsKey: string
   key: string
   agenda: string
   suppression: string
@@ -159,6 +160,7 @@ export function createVerifications(deps: {
       sendsKey: keys.sends(application, destinationTag),
       wrongKey: keys.wrongChecks(application, destinationTag),
       inARowKey: keys.wrongInARow(application, destinationTag),
+      paymentsKey: keys.wrongPayments(application, destinationTag),
       agenda: keys.agenda(application),
       suppression: keys.suppression(destinationTag),
     }
@@ -266,6 +268,7 @@ export function createVerifications(deps: {
         keys.challenge(application, challenge?.nonce ?? 'none'),
         keys.suppression(tag),
         keys.wrongInARow(application, tag),
+        keys.wrongPayments(application, tag),
         ...passage.scopeKeys(application, place, request.clientIp),
       ],
       [
@@ -315,6 +318,7 @@ export function createVerifications(deps: {
         owner.agenda,
         repeat.key,
         owner.inARowKey,
+        owner.paymentsKey,
         ...passage.guessKeys(owner.application, request.clientIp),
       ],
       [owner.id, repeat.fingerprint, request.silent ? 'silent' : '', ...macs],
@@ -408,6 +412,7 @@ export function createVerifications(deps: {
           keys.stopped(),
           owner.suppression,
           owner.inARowKey,
+          owner.paymentsKey,
           ...passage.scopeKeys(application, place, asker.clientIp),
         ],
         [owner.id, mac, sealed, ...passage.numberFacts(place, tag), lines.lineOf(tag, channel).key],
@@ -415,7 +420,10 @@ export function createVerifications(deps: {
       return decodeStarted(reply)
     },
 
-    /** Refuses with: unknown_verification, number_disabled, check_limit, guess_limit, idempotency_mismatch. */
+    /**
+     * Refuses with: unknown_verification, number_disabled, check_limit, payment_blocked, guess_limit,
+     * idempotency_mismatch.
+     */
     async check(request: CheckRequest & { id: VerificationId }): Promise<Checked | Refused> {
       const { application, id, code, context, idempotencyKey } = request
       const repeat = repeatOf(application, idempotencyKey, [id, code, ...spelled(context)])
