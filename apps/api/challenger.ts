@@ -14,6 +14,7 @@ import type { Destination } from '#verification/destination.ts'
 import { networkOf } from '#verification/network.ts'
 import type { Vault } from '#verification/vault.ts'
 import type { Application } from '#verification/verification.ts'
+import { createAsking } from './asking.ts'
 
 /** Which start or resend it is about. `ip` is the person's address, '' where it is not known. */
 export type About = { application: Application; ip: string } & (
@@ -42,6 +43,7 @@ export function createChallenger(deps: {
   now?: () => number
 }) {
   const { challenges, vault, bits, captcha, now = Date.now } = deps
+  const asking = createAsking(now)
 
   function scopeOf({ application, ip, ...to }: About): ChallengeScope {
     return {
@@ -51,9 +53,15 @@ export function createChallenger(deps: {
     }
   }
 
-  async function judgeCaptcha(token: string, { ip }: About, signal: AbortSignal): Promise<Judged> {
+  async function judgeCaptcha(
+    token: string,
+    { application, ip }: About,
+    signal: AbortSignal,
+  ): Promise<Judged> {
     if (captcha === undefined) return { kind: 'failed', reason: 'captcha_unknown' }
-    const verdict = await captcha.verify(token, { ip, signal })
+    const address = ip === '' ? '' : `${application} ${networkOf(ip).ip}`
+    const verdict = await asking.ask(address, () => captcha.verify(token, { ip, signal }))
+    if (verdict === undefined) return { kind: 'unavailable', reason: 'captcha_busy' }
     if (verdict.kind !== 'passed') return withReason('captcha', verdict)
     const nonce = vault.fingerprint(['captcha', token])
     return { kind: 'passed', challenge: { nonce, expiresAtMs: now() + CAPTCHA_TTL_MS } }

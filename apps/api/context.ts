@@ -19,6 +19,8 @@ export type ApiEnv = {
     administered: readonly Application[]
     /** What its API key allows. */
     scopes: readonly Scope[]
+    /** Whether it allows this now, however long ago the request came. */
+    stillMay: (scope: Scope) => boolean
     /** The id of that key, when it is one of Redis. */
     apiKey: string | undefined
     /** The verification the request was about, once known. */

@@ -74,6 +74,10 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   sends_exhausted: [429, 'This verification has had all its sends.'],
   send_limit: [429, 'This number has been sent too many codes. Wait before asking for another.'],
   check_limit: [429, 'Too many wrong codes were tried for this number. Wait before trying again.'],
+  payment_blocked: [
+    429,
+    'Too many wrong codes were typed for payments of this number. Payments have to wait.',
+  ],
   client_limit: [429, 'Too many codes were asked for from this address. Wait before asking for another.'],
   traffic_limit: [429, 'Too many codes were sent there. Wait before asking for another.'],
   suspected_fraud: [

@@ -13,14 +13,23 @@ end
 -- `{P}:A:v:ID` -> A, ID
 local function owner_of(key) return string.match(key, '}:([^:]+):v:(.+)$') end
 
--- The verification has moved; `cause` is what becomes of its sends.
-local function tell_verification(key, status, now, cause)
+-- The verification has moved; `cause` is what becomes of its sends, `wrong` how many wrong codes came before an approval.
+local function tell_verification(key, status, now, cause, wrong)
   if not events or not events.wanted['verification.' .. status] then return end
   local application, id = owner_of(key)
   local f = redis.call('HMGET', key, 'purpose', 'channel', 'to_masked', 'created', 'expires', 'sends')
   add_event('verification.' .. status, now, 'application', application, 'verification', id,
     'purpose', f[1], 'channel', f[2], 'to', f[3], 'created', f[4], 'expires', f[5], 'sends', f[6],
-    'reason', cause == 'superseded' and cause or '')
+    'reason', cause == 'superseded' and cause or '', 'wrong', wrong or '')
+end
+
+-- The number of the verification is disabled, after so many wrong codes in a row.
+local function tell_disabled(key, wrong, now)
+  if not events or not events.wanted['number.disabled'] then return end
+  local application, id = owner_of(key)
+  local f = redis.call('HMGET', key, 'purpose', 'channel', 'to_masked')
+  add_event('number.disabled', now, 'application', application, 'verification', id,
+    'purpose', f[1], 'channel', f[2], 'to', f[3], 'wrong', wrong)
 end
 
 -- Send number `send` has moved to `state`, and stands so in the hash.

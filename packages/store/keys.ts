@@ -10,6 +10,7 @@
  * | `{P}:A:t:TAG` | string: times of sends to a number and of which verification, newest first | longest send window | start, resend |
  * | `{P}:A:g:TAG` | string: times of wrong checks, newest first | longest wrong-check window | check |
  * | `{P}:A:r:TAG` | string: how many wrong checks in a row | a year, renewed by each | check |
+ * | `{P}:A:y:TAG` | string: how many wrong checks of payments in a row | a day, renewed by each; the block, from the fifth | check |
  * | `{P}:A:i:NAME` | string: fingerprint and first answer of an Idempotency-Key | idempotency time | start, check |
  * | `{P}:A:c:NONCE` | string: a challenge that was used | what was left of its life + clock skew | start, resend |
  * | `{P}:A:agenda` | sorted set: verification ids by when the sweeper must look | code + retention, renewed | every script |
@@ -70,6 +71,7 @@ export function createKeys(prefix: string) {
     sends: (application: Application, tag: string) => `${of(application)}t:${tag}`,
     wrongChecks: (application: Application, tag: string) => `${of(application)}g:${tag}`,
     wrongInARow: (application: Application, tag: string) => `${of(application)}r:${tag}`,
+    wrongPayments: (application: Application, tag: string) => `${of(application)}y:${tag}`,
     idempotency: (application: Application, name: string) => `${of(application)}i:${name}`,
     challenge: (application: Application, nonce: string) => `${of(application)}c:${nonce}`,
     agenda: (application: Application) => `${of(application)}agenda`,

@@ -121,14 +121,14 @@ local function rest_on_agenda(key, agenda, id, sends, now)
   redis.call('ZREM', agenda, id)
 end
 
--- Ends a pending verification. All that is sealed goes with it.
-local function end_verification(key, agenda, id, status, send_state, now)
+-- Ends a pending verification. All that is sealed goes with it. `wrong`: as tell_verification.
+local function end_verification(key, agenda, id, status, send_state, now, wrong)
   local sends = tonumber(redis.call('HGET', key, 'sends'))
   redis.call('HSET', key, 'status', status, 'ended', now)
   redis.call('HDEL', key, 'sealed', 'context', 'context_tag')
   count_conversion(key, close_sends(key, sends, send_state, status, now), status == 'approved', now)
   rest_on_agenda(key, agenda, id, sends, now)
-  tell_verification(key, status, now, send_state)
+  tell_verification(key, status, now, send_state, wrong)
 end
 
 -- Ends a pending verification whose time is over, whoever notices first. Answers the status that holds now.

@@ -7,8 +7,9 @@
 -- KEYS[5] stopped      string, there while sending is stopped
 -- KEYS[6] suppression  hash: there when the number told one of ours to stop
 -- KEYS[7] row          string: wrong checks of the number in a row
--- KEYS[8] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
--- KEYS[9...16] scopes of the gate, as start.lua
+-- KEYS[8] payments     string: wrong checks of the number's payments in a row
+-- KEYS[9] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
+-- KEYS[10...17] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
 --         facts for the gate, as start.lua: number, region, range; line, as start.lua; challenged and its end, as start.lua
 --
@@ -23,7 +24,7 @@
 --@include sending.lua
 --@include resending.lua
 
-local key, sends_key, wrong_key, agenda, stopped, suppression, row_key, challenge = unpack(KEYS)
+local key, sends_key, wrong_key, agenda, stopped, suppression, row_key, payment_key, challenge = unpack(KEYS)
 local id, code_mac, sealed, number, region, range, line, challenged, challenge_expires = unpack(ARGV)
 local now = now_ms()
 
@@ -38,11 +39,15 @@ if redis.call('EXISTS', suppression) == 1 then return { 'refused', 'recipient_op
 local refusal = disabled_refusal(in_a_row)
   or resend_refusal(pending, now)
   or window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
-  or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
-if not is_test then refusal = refusal or backlog_refusal_of(pending, line, now) end
+  or (pending.context_tag ~= '' and payment_refusal(payment_key))
+if not is_test then
+  refusal = refusal
+    or window_refusal(sends_key, policy.send_limits, 'send_limit', now)
+    or backlog_refusal_of(pending, line, now)
+end
 if refusal then return refusal end
 local facts = gate_facts(pending.spend, number, region, range, pending.trusted, challenged)
-local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 9) }, facts, now)
+local passage = ask_gate(is_test and {} or policy.gate, { unpack(KEYS, 10) }, facts, now)
 refusal = refusal_of(passage)
 if refusal then return refusal end
 refusal = use_challenge(challenge, challenged, challenge_expires, now)

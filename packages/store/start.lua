@@ -10,7 +10,8 @@
 -- KEYS[8] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
 -- KEYS[9] suppression  hash: there when the number told one of ours to stop
 -- KEYS[10] row         string: wrong checks of the number in a row
--- KEYS[11...18] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
+-- KEYS[11] payments    string: wrong checks of the number's payments in a row
+-- KEYS[12...19] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC,
 --         sealed number and code, purpose, channel, locale, fingerprint of the request ('' without Idempotency-Key),
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
@@ -42,7 +43,8 @@
 --@include sending.lua
 --@include resending.lua
 
-local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge, suppression, row_key = unpack(KEYS)
+local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge, suppression, row_key,
+  payment_key = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed, gates, held, silent,
   spend, number, region, range, trusted, challenged, challenge_expires, context, context_tag, line, segments = unpack(ARGV)
@@ -79,6 +81,7 @@ local refusal = disabled_refusal(in_a_row)
 if refusal and silent == '' then return refusal end
 if refusal and held == '' then held = refusal[2] end
 refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
+  or (context_tag ~= '' and payment_refusal(payment_key))
 if refusal then return refusal end
 
 local pending_key = pending_id and prefix .. pending_id
@@ -89,7 +92,8 @@ if pending then
 end
 local again = pending and not pending.replaced
 
-refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
+-- A test run starts as often as it likes.
+refusal = held ~= 'test_number' and window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
 -- A silent caller is told this too: it says nothing about the number.
 if held ~= 'test_number' then
@@ -99,7 +103,7 @@ end
 -- What leaves once more is the message of the pending one, in its channel and its language.
 if again then spend, trusted = pending.spend, pending.trusted end
 local facts = gate_facts(spend, number, region, range, trusted, challenged)
-local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 11) }, facts, now)
+local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 12) }, facts, now)
 local refused, held_by = refusal_of(passage, silent ~= '')
 if refused then return refused end
 held = held_by or held
@@ -140,5 +144,6 @@ else
   join_line(line, key, 1, tonumber(segments), expires - policy.send_reserve_ms)
 end
 return remember({
-  'started', new_id, 1, now, expires, next_send, #policy.resend_waits_ms, policy.checks_max, now, channel, locale, explain,
+  'started', new_id, 1, now, expires, next_send, #policy.resend_waits_ms, checks_max_of(context_tag), now, channel, locale,
+  explain,
 })

@@ -101,6 +101,7 @@ type Owner = CodeOwner & {
   sendsKey: string
   wrongKey: string
   inARowKey: string
+  paymentsKey: string
   key: string
   agenda: string
   suppression: string
@@ -162,6 +163,7 @@ export function createVerifications(deps: {
       sendsKey: keys.sends(application, destinationTag),
       wrongKey: keys.wrongChecks(application, destinationTag),
       inARowKey: keys.wrongInARow(application, destinationTag),
+      paymentsKey: keys.wrongPayments(application, destinationTag),
       agenda: keys.agenda(application),
       suppression: keys.suppression(destinationTag),
     }
@@ -191,21 +193,28 @@ export function createVerifications(deps: {
     return id ? ownerOf(application, id as VerificationId, tag, purpose) : undefined
   }
 
-  /** Under RESEND_CODE=new a fresh code for a pending verification; the script uses it only for that one. */
-  function newCodeFor(owner: Owner, destination: Destination): [id: string, mac: string, sealed: string] {
-    const code = generateCode()
+  /**
+   * Under RESEND_CODE=new a fresh code for a pending verification; the script uses it only for that one. The code of a
+   * test number stays: nobody would ever read another.
+   */
+  function newCodeFor(
+    owner: Owner,
+    destination: Destination,
+    code: Code = generateCode(),
+  ): [id: string, mac: string, sealed: string] {
     return [owner.id, vault.macCode(code, owner), vault.seal({ destination, code }, owner)]
   }
 
   /** The number stands only in the sealed copy; one that is gone belongs to a verification that has ended. */
   async function newCodeById(owner: Owner) {
-    const [sealed, sealedContext] = await ask(() => redis.hmget(owner.key, 'sealed', 'context'))
+    const [sealed, sealedContext, held] = await ask(() => redis.hmget(owner.key, 'sealed', 'context', 'held'))
     if (!sealed) return NO_NEW_CODE
     const letter = vault.open(sealed, owner)
     const context = sealedContext ? vault.openContext(sealedContext, owner) : undefined
     if (!letter || (sealedContext && !context))
       throw new Error('A pending verification is sealed with a key that is not configured')
-    return newCodeFor({ ...owner, context }, letter.destination)
+    const kept = held === 'test_number' ? letter.code : undefined
+    return newCodeFor({ ...owner, context }, letter.destination, kept)
   }
 
   function idempotencyName(application: Application, operation: string, key: string | undefined): string {
@@ -225,7 +234,7 @@ export function createVerifications(deps: {
       vault.seal({ destination, code }, owner),
       owner.id,
       context ? vault.sealContext(context, owner) : '',
-      ...(pending ? newCodeFor({ ...pending, context }, destination) : NO_NEW_CODE),
+      ...(pending ? newCodeFor({ ...pending, context }, destination, testCode) : NO_NEW_CODE),
     ]
   }
 
@@ -262,6 +271,7 @@ export function createVerifications(deps: {
         keys.challenge(application, challenge?.nonce ?? 'none'),
         keys.suppression(tag),
         keys.wrongInARow(application, tag),
+        keys.wrongPayments(application, tag),
         ...passage.scopeKeys(application, place, request.clientIp),
       ],
       [
@@ -311,6 +321,7 @@ export function createVerifications(deps: {
         owner.agenda,
         repeat.key,
         owner.inARowKey,
+        owner.paymentsKey,
         ...passage.guessKeys(owner.application, request.clientIp),
       ],
       [owner.id, repeat.fingerprint, request.silent ? 'silent' : '', ...macs],
@@ -421,6 +432,7 @@ export function createVerifications(deps: {
           keys.stopped(),
           owner.suppression,
           owner.inARowKey,
+          owner.paymentsKey,
           keys.challenge(application, challenge?.nonce ?? 'none'),
           ...passage.scopeKeys(application, place, clientIp),
         ],
@@ -437,7 +449,10 @@ export function createVerifications(deps: {
       return decodeStarted(reply)
     },
 
-    /** Refuses with: unknown_verification, number_disabled, check_limit, guess_limit, idempotency_mismatch. */
+    /**
+     * Refuses with: unknown_verification, number_disabled, check_limit, payment_blocked, guess_limit,
+     * idempotency_mismatch.
+     */
     async check(request: CheckRequest & { id: VerificationId }): Promise<Checked | Refused> {
       const { application, id, code, context, idempotencyKey } = request
       const repeat = repeatOf(application, idempotencyKey, [id, code, ...spelled(context)])

@@ -44,10 +44,15 @@ function decodeHash(
     expiresAtMs,
     ...(status === 'pending' && nextSendAtMs > 0 ? { nextSendAtMs } : {}),
     sendsLeft: status === 'pending' ? policy.resendWaitsMs.length + 1 - sends : 0,
-    checksLeft: status === 'pending' ? Math.max(0, policy.checksMax - Number(hash.wrong ?? 0)) : 0,
+    checksLeft: status === 'pending' ? Math.max(0, checksMaxOf(hash, policy) - Number(hash.wrong ?? 0)) : 0,
     sends: Array.from({ length: sends }, (_, index) => decodeSend(hash, index + 1)),
     explain: hash.explain ?? '',
   }
+}
+
+/** As windows.lua has it: of a payment no more than of its number. */
+function checksMaxOf(hash: Hash, { checksMax, payments }: Policy): number {
+  return hash.context_tag ? Math.min(checksMax, payments.wrongMax) : checksMax
 }
 
 function decodeSend(hash: Hash, send: number): SendView {

@@ -55,3 +55,22 @@ local function add_in_a_row(key)
   redis.call('PEXPIRE', key, policy.wrong_in_a_row_ttl_ms)
   return count == policy.wrong_in_a_row_max
 end
+
+-- Wrong codes a verification takes. A payment takes no more than its number does; '' or nil: it is for none.
+local function checks_max_of(context_tag)
+  if not context_tag or context_tag == '' then return policy.checks_max end
+  return math.min(policy.checks_max, policy.payment_wrong_max)
+end
+
+-- nil, or the refusal of a number that had too many wrong codes for payments in a row.
+local function payment_refusal(key)
+  if tonumber(redis.call('GET', key) or 0) < policy.payment_wrong_max then return nil end
+  return { 'refused', 'payment_blocked', redis.call('PTTL', key), 'number_wrong_payment' }
+end
+
+-- Counts one more; answers how many are left before the number's payments are refused.
+local function add_wrong_payment(key)
+  local left = policy.payment_wrong_max - redis.call('INCR', key)
+  redis.call('PEXPIRE', key, left > 0 and policy.payment_period_ms or policy.payment_block_ms)
+  return left
+end

@@ -32,7 +32,12 @@ const SEND_EVENTS = [
   'send.unknown',
 ] as const
 
-export const EVENT_TYPES = [...VERIFICATION_EVENTS, ...SEND_EVENTS, 'limit.reached'] as const
+export const EVENT_TYPES = [
+  ...VERIFICATION_EVENTS,
+  ...SEND_EVENTS,
+  'number.disabled',
+  'limit.reached',
+] as const
 export type EventType = (typeof EVENT_TYPES)[number]
 
 /** What every event about a verification says of it. `to` is masked. */
@@ -47,7 +52,15 @@ type Subject = {
 type VerificationEvent = {
   type: (typeof VERIFICATION_EVENTS)[number]
   timestamp: string
-  data: Subject & { status: string; sends: number; created_at: string; expires_at: string; reason?: string }
+  data: Subject & {
+    status: string
+    sends: number
+    created_at: string
+    expires_at: string
+    reason?: string
+    /** Of an approval: the wrong codes typed for the number since the one before. OWASP ASVS 5.0 6.3.5. */
+    wrong_checks?: number
+  }
 }
 
 type SendEvent = {
@@ -62,6 +75,13 @@ type SendEvent = {
     reason?: string
     provider_message_id?: string
   }
+}
+
+/** The number of this verification is disabled, by as many wrong codes in a row. OWASP ASVS 5.0 6.3.5. */
+type NumberEvent = {
+  type: 'number.disabled'
+  timestamp: string
+  data: Subject & { wrong_checks: number }
 }
 
 /**
@@ -80,7 +100,7 @@ type LimitEvent = {
   }
 }
 
-export type Event = VerificationEvent | SendEvent | LimitEvent
+export type Event = VerificationEvent | SendEvent | NumberEvent | LimitEvent
 
 /** An event on its way. The id is the same however often it is told, so that whoever is told can drop the second. */
 export type Told = { id: string; event: Event }
@@ -119,6 +139,8 @@ function eventOf(fields: Fields): Event | undefined {
   if (type === 'limit.reached') return limitEvent(timestamp, fields)
   const subject = subjectOf(fields)
   if (!subject) return undefined
+  if (type === 'number.disabled')
+    return { type, timestamp, data: { ...subject, wrong_checks: Number(fields.wrong) } }
   const status = type.slice(type.indexOf('.') + 1)
   if (isSendEvent(type)) return sendEvent({ type, timestamp }, { ...subject, status }, fields)
   return verificationEvent({ type, timestamp }, { ...subject, status }, fields)
@@ -145,9 +167,16 @@ function verificationEvent(
   if (!created || !expires) return undefined
   const sends = Number(fields.sends)
   const times = { created_at: created, expires_at: expires }
+  const { reason, wrong } = fields
   return {
     ...head,
-    data: { ...subject, sends, ...times, ...(fields.reason ? { reason: fields.reason } : {}) },
+    data: {
+      ...subject,
+      sends,
+      ...times,
+      ...(reason ? { reason } : {}),
+      ...(wrong ? { wrong_checks: Number(wrong) } : {}),
+    },
   }
 }
 

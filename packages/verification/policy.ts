@@ -35,6 +35,11 @@ export type Policy = {
   wrongInARowMax: number
   /** How long a row is remembered after its last wrong code. */
   wrongInARowTtlMs: number
+  /**
+   * Wrong codes for payments of a number in a row, over however many payments, and how long its payments are refused
+   * after them. RTS (EU) 2018/389 Art. 4(3)(b): at most five. No payment takes more, whatever checksMax says.
+   */
+  payments: { wrongMax: number; blockMs: number; periodMs: number }
   /** What is asked before each send, in this order. */
   rules: readonly Rule[]
   /** What is asked before each code is compared. */
@@ -108,6 +113,7 @@ export const DEFAULT_POLICY: Policy = {
   ],
   wrongInARowMax: 100,
   wrongInARowTtlMs: 365 * 24 * hour,
+  payments: { wrongMax: 5, blockMs: 15 * minute, periodMs: 24 * hour },
   rules: DEFAULT_RULES,
   guessRules: DEFAULT_GUESS_RULES,
   prices: DEFAULT_PRICES,

@@ -57,6 +57,7 @@ async function started(overrides: Partial<Policy> = {}) {
     receipt: (state: ReceiptState, reason?: string) =>
       store.deliveries.takeReceipt(reference(1), { messageId: 'm-1', state, ...(reason ? { reason } : {}) }),
     check: (code = CODE) => store.check(id, code),
+    checkOf: store.check,
     cancel: () => store.verifications.cancel(APPLICATION, id),
     resend: () => store.verifications.resend(APPLICATION, id),
     sweep: () => store.deliveries.sweep(APPLICATION, 10),
@@ -104,6 +105,21 @@ const rows: Row[] = [
     ['verification.approved'],
   ],
   ['the last wrong code', { checksMax: 1 }, (s) => s.check(wrongFor(CODE)), ['verification.exhausted']],
+  [
+    'the wrong code that disables the number',
+    { wrongInARowMax: 1 },
+    (s) => s.check(wrongFor(CODE)),
+    ['number.disabled'],
+  ],
+  [
+    'wrong codes after it, which a silent caller may still type',
+    { wrongInARowMax: 1 },
+    async (s) => {
+      const typed = { application: APPLICATION, id: s.id, code: wrongFor(CODE), silent: true }
+      for (let tries = 0; tries < 3; tries++) await s.verifications.check(typed)
+    },
+    ['number.disabled'],
+  ],
   ['a cancellation', {}, (s) => s.cancel(), ['verification.canceled']],
   [
     'a cancellation, twice',
@@ -241,6 +257,39 @@ describe('events', () => {
     ])
     const raw = JSON.stringify(await connection.redis.xrange(s.keys.outbox(), '-', '+'))
     for (const secret of [CODE, s.destination, s.destination.slice(1)]) expect(raw).not.toContain(secret)
+  })
+
+  it('of an approval say how many wrong codes came before it, over all verifications of the number', async () => {
+    const s = await started()
+    const wrongChecks = async () =>
+      (await s.told()).flatMap(({ data }) => ('wrong_checks' in data ? [data.wrong_checks] : []))
+    await s.check()
+    expect(await wrongChecks()).toEqual([0])
+    const second = await s.begin()
+    for (const _ of [1, 2]) await s.checkOf(second, wrongFor(CODE))
+    await s.verifications.cancel(APPLICATION, second)
+    const third = await s.begin()
+    await s.checkOf(third, wrongFor(CODE))
+    await s.checkOf(third, CODE)
+    expect(await wrongChecks()).toEqual([0, 3])
+    const test = await s.start(freshDestination(), { testCode: CODE, held: 'test_number' })
+    await s.checkOf(test.id, wrongFor(CODE))
+    await s.checkOf(test.id, CODE)
+    expect(await wrongChecks()).toEqual([0, 3, 1])
+  })
+
+  it('of a number that was disabled say whose it is and after how many, and of the number its last digits', async () => {
+    const s = await started({ wrongInARowMax: 2 })
+    for (const _ of [1, 2]) await s.check(wrongFor(CODE))
+    const disabled = (await s.told()).find(({ type }) => type === 'number.disabled')
+    expect(disabled?.data).toEqual({
+      verification: s.id,
+      application: 'shop',
+      purpose: 'default',
+      channel: 'sms',
+      to: `+*******${s.destination.slice(-4)}`,
+      wrong_checks: 2,
+    })
   })
 
   it('of a verification that another took the place of say so', async () => {
