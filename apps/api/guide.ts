@@ -60,6 +60,9 @@ export const FORM_ANSWER_MS = 150
 const SEND_FAILED = 'Error sending code via SMS'
 const UNAVAILABLE = 'The service cannot answer right now. Try again in a moment.'
 
+/** When to ask again while we, or a vendor, cannot answer. */
+const SOON_MS = 1_000
+
 type GuideStatus = 200 | 400 | 403 | 429 | 500 | 503
 
 /** What came of a call of the guide's, before it is told to a program or to a person. */
@@ -246,7 +249,7 @@ function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Gui
 
 function unavailable(c: Context<ApiEnv>, number: string): GuideAnswer {
   c.set('refusal', 'service_unavailable')
-  return { status: 503, text: SEND_FAILED, page: { number, fault: UNAVAILABLE } }
+  return { status: 503, text: SEND_FAILED, page: { number, fault: UNAVAILABLE }, retryAfterMs: SOON_MS }
 }
 
 function invalidNumber(page: PageState): GuideAnswer {
@@ -277,6 +280,7 @@ function withPlus(number: string): string {
 
 /** The guide's own answer to a send that failed, for a fault of ours. */
 export function guideFault(c: Context<ApiEnv>, status: 500 | 503): Response | Promise<Response> {
+  if (status === 503) c.header('Retry-After', retryAfter(SOON_MS))
   if (wantsPage(c)) return c.html(renderPage({ fault: UNAVAILABLE }), status)
   return c.req.path === '/request-auth'
     ? c.text(SEND_FAILED, 500)
