@@ -134,7 +134,7 @@ function luaRule(rule: Rule, at: number): Value {
 
 /** The fields of a scope's hash that a rule reads; two rules may read the same. */
 function fieldsOf(rule: Rule): readonly string[] {
-  if (rule.counts === 'conversion') return ['matured', 'approved', 'unsent']
+  if (rule.counts === 'conversion') return ['matured', 'approved']
   return [`${rule.counts}.${rule.windowMs / 1_000}`]
 }
 

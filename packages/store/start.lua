@@ -116,7 +116,7 @@ end
 
 if again then pending.held = pending.held or (held ~= '' and held) end
 window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
-count_passage(passage, again and pending.held or held ~= '')
+count_passage(passage, again and pending.held or held ~= '' and held)
 local explain = explain_passage(passage)
 if again then
   return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, line, now))
