@@ -8,13 +8,8 @@
 -- A scope this start has nothing to say for, such as an address nobody gave.
 local function is_absent(key) return string.sub(key, -2) == '@-' end
 
--- Refusals that say something about the number, and not about who asks.
-local SPEAKS_OF_NUMBER = { suspected_fraud = true, traffic_limit = true }
-
--- A challenge is asked for by what was never sent as well, of callers who must not tell the one from the other.
 local function conversion(rule, values, now)
   local matured = read_meter(values[rule.at], rule.window_ms, now).total
-  if rule.mode == 'challenge' then matured = matured + read_meter(values[rule.at + 2], rule.window_ms, now).total end
   local approved = read_meter(values[rule.at + 1], rule.window_ms, now).total
   return {
     tripped = matured >= rule.minimum and approved * 100 < rule.below_percent * matured,
@@ -69,11 +64,11 @@ local function longer_of(one, other)
   return other
 end
 
-local function block(passage, rule, answer, now)
+local function block(passage, scope, rule, answer, now)
   local wait_ms = answer.free_at and math.ceil(answer.free_at - now) or -1
   local refusal = { 'refused', rule.refusal, wait_ms, rule.name }
   passage.blocked = longer_of(passage.blocked, refusal)
-  if not SPEAKS_OF_NUMBER[rule.refusal] then passage.open = longer_of(passage.open, refusal) end
+  if scope.name == 'form' or not SPEAKS_OF_NUMBER[rule.refusal] then passage.open = longer_of(passage.open, refusal) end
 end
 
 -- Asks all rules of all scopes. Answers what to write once the send is certain, what to explain, and what speaks
@@ -96,7 +91,7 @@ local function ask_gate(scopes, scope_keys, facts, now)
           passage.explain[#passage.explain + 1] = rule.name .. '=' .. rule.mode
           if rule.mode == 'block' then
             tell_limit(rule, scope, key, 'reached')
-            block(passage, rule, answer, now)
+            block(passage, scope, rule, answer, now)
           elseif rule.mode == 'challenge' and not facts.challenged and not passage.challenge then
             passage.challenge = { 'refused', 'challenge_required', -1, rule.name }
           end
@@ -134,13 +129,15 @@ local function challenging_part(write, scope, fields)
   return part
 end
 
--- Counts what ask_gate let pass. A message that is held back costs nothing and takes nothing from a budget: it counts
--- for who asked, and where a challenge follows. That one is seen by a silent caller, who could else tell from the
--- challenge a neighbour's number is asked for, or is not, that this one is held back.
+-- Counts what ask_gate let pass. A message that is held back costs nothing and takes nothing from what all share. Only
+-- those of a silent caller are, and in the meters of its own application they count as any other: it could else tell by
+-- when a limit is reached that this one is held back. What the gate holds back it does whatever the number: that counts
+-- for who asked, and where a challenge follows, and keeps no block going.
 local function count_passage(passage, held)
   for _, entry in ipairs(passage.writes) do
     local write, scope, fields = unpack(entry)
-    if held and not scope.asker then write = challenging_part(write, scope, fields) end
+    local apart = held and not scope.asker and (scope.name == 'overall' or SPEAKS_OF_NUMBER[held])
+    if apart then write = challenging_part(write, scope, fields) end
     if #write > 2 then
       redis.call(unpack(write))
       tell_alarms(write, scope)

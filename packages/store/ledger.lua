@@ -86,28 +86,26 @@ local function close_sends(key, sends, state, reason, now)
   return sent
 end
 
--- Counts a verification in the meters of the gates it is counted for.
-local function count_end(key, now, ...)
-  for gate in string.gmatch(redis.call('HGET', key, 'gates') or '', '%S+') do
-    local values, write = redis.call('HMGET', gate, ...), { 'HSET', gate }
-    for i, name in ipairs({ ... }) do
-      write[#write + 1] = name
-      write[#write + 1] = add_to_meter(read_meter(values[i], policy.conversion_window_ms, now), 1)
-    end
-    redis.call(unpack(write))
-    redis.call('PEXPIRE', gate, policy.gate_ttl_ms)
-  end
+-- Refusals of the gate that say something about the number, and not about who asks. From a silent caller the message is
+-- held back instead.
+local SPEAKS_OF_NUMBER = { suspected_fraud = true, traffic_limit = true }
+
+-- Whether what came of it counts. Of a silent caller one that was held back does as any other, who could else tell by
+-- when a limit is reached that it was; but not what the gate held back, which would go on doing so for ever.
+local function counts(key, sent)
+  if sent then return true end
+  local silent, held = unpack(redis.call('HMGET', key, 'silent', 'held'))
+  return silent and held ~= 'test_number' and not SPEAKS_OF_NUMBER[held]
 end
 
--- Counts, the moment it ends, what came of a verification that was sent to. One of a silent caller that was not counts
--- by itself: it is no sign of fraud, but where others lead to a challenge it must as well.
-local function count_conversion(key, sent, approved, now)
-  if sent and approved then
-    count_end(key, now, 'matured', 'approved')
-  elseif sent then
-    count_end(key, now, 'matured')
-  elseif not approved and redis.call('HGET', key, 'silent') then
-    count_end(key, now, 'unsent')
+-- Counts, the moment it ends, what came of a verification.
+local function count_conversion(key, approved, now)
+  for gate in string.gmatch(redis.call('HGET', key, 'gates') or '', '%S+') do
+    local window_ms = policy.conversion_window_ms
+    local values = redis.call('HMGET', gate, 'matured', 'approved')
+    local matured, typed = read_meter(values[1], window_ms, now), read_meter(values[2], window_ms, now)
+    redis.call('HSET', gate, 'matured', add_to_meter(matured, 1), 'approved', add_to_meter(typed, approved and 1 or 0))
+    redis.call('PEXPIRE', gate, policy.gate_ttl_ms)
   end
 end
 
@@ -126,7 +124,9 @@ local function end_verification(key, agenda, id, status, send_state, now, wrong)
   local sends = tonumber(redis.call('HGET', key, 'sends'))
   redis.call('HSET', key, 'status', status, 'ended', now)
   redis.call('HDEL', key, 'sealed', 'context', 'context_tag')
-  count_conversion(key, close_sends(key, sends, send_state, status, now), status == 'approved', now)
+  if counts(key, close_sends(key, sends, send_state, status, now)) then
+    count_conversion(key, status == 'approved', now)
+  end
   rest_on_agenda(key, agenda, id, sends, now)
   tell_verification(key, status, now, send_state, wrong)
 end

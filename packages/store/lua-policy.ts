@@ -155,7 +155,7 @@ const METERS: Record<Counted, string> = {
 
 /** The fields of a scope's hash that a rule reads: what it counts, and in how many seconds. Two may read the same. */
 function fieldsOf(rule: Rule): readonly string[] {
-  if (rule.counts === 'conversion') return ['matured', 'approved', 'unsent']
+  if (rule.counts === 'conversion') return ['matured', 'approved']
   return [`${METERS[rule.counts]}${rule.windowMs / 1_000}`]
 }
 

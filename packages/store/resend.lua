@@ -55,5 +55,5 @@ if refusal then return refusal end
 
 window_add(sends_key, policy.send_limits, now, id)
 local held = held_again(pending, '')
-count_passage(passage, held ~= '')
+count_passage(passage, held ~= '' and held)
 return resend(key, agenda, id, pending, held, code_mac, sealed, explain_passage(passage), line, now)

@@ -116,7 +116,7 @@ if refusal then return refusal end
 
 if again then held = held_again(pending, held) end
 window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
-count_passage(passage, held ~= '')
+count_passage(passage, held ~= '' and held)
 local explain = explain_passage(passage)
 if again then
   return remember(resend(pending_key, agenda, pending_id, pending, held, resend_mac, resend_sealed, explain, line, now))

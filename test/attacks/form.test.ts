@@ -11,6 +11,7 @@ import { codeOf, destinationOf, wrongFor } from '#test/fixtures/store.ts'
 import type { Code } from '#verification/code.ts'
 import type { Destination } from '#verification/destination.ts'
 import type { Rule } from '#verification/gate.ts'
+import type { VerificationId } from '#verification/verification.ts'
 import { codeOnForm, elsewhere, freshPrefix, HOUR_MS, seenIn, strangerAt } from './stranger.ts'
 
 const connection = useRedis()
@@ -233,6 +234,48 @@ describe('the challenge for a neighbour’s number', () => {
       const statuses = []
       for (const to of [neighbour('101'), neighbour('102'), held, neighbour('103')])
         statuses.push((await ask(to)).status)
+      expect(statuses).toEqual([200, 200, 200, 429])
+    },
+  )
+})
+
+describe('a limit that is reached', () => {
+  const kinds = KINDS.filter(([kind]) => /nobody|STOP|deny list|disabled/.test(kind))
+  const limit = (scope: Rule['scope'], max: number): Rule => ({
+    name: `${scope}_test`,
+    scope,
+    counts: 'sends',
+    windowMs: HOUR_MS,
+    max,
+    mode: 'block',
+  })
+
+  it.each(kinds)(
+    'after a number that %s, holds back the same SMS to somebody’s own phone',
+    async (_, make) => {
+      const api = formApi({ policy: { rules: [limit('prefix', 4)] } })
+      const asked = await make(api)
+      const own = (digits: string) => destinationOf(asked.slice(0, -3) + digits)
+      const { ask } = strangerAt(api)
+      const states = []
+      for (const to of [own('101'), own('102'), asked, own('103'), own('104')]) {
+        await ask(to)
+        const { verification } = api.enqueued.at(-1) ?? { verification: '' as VerificationId }
+        const key = api.store.keys.verification(FORM_APPLICATION, verification)
+        if (to !== asked) states.push(await connection.redis.hget(key, '1:state'))
+      }
+      expect(states).toEqual(['queued', 'queued', 'queued', 'suppressed'])
+    },
+  )
+
+  it.each(kinds)(
+    'after a number that %s, is told at the same start where it is the whole form’s',
+    async (_, make) => {
+      const api = formApi({ policy: { rules: [limit('form', 3)] } })
+      const asked = await make(api)
+      const { ask } = strangerAt(api)
+      const statuses = []
+      for (const to of [elsewhere(), asked, elsewhere(), elsewhere()]) statuses.push((await ask(to)).status)
       expect(statuses).toEqual([200, 200, 200, 429])
     },
   )

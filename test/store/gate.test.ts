@@ -297,18 +297,22 @@ describe('conversion', () => {
     if (kind === 'refused') expect(next).toMatchObject({ refusal: 'suspected_fraud', limit: 'low' })
   })
 
-  it.each([
-    ['a challenge', 'challenge', { refusal: 'challenge_required' }],
-    ['no block: it is no sign of fraud', 'block', { kind: 'started' }],
-  ] as const)('of silent callers what was held back leads to %s', async (_, mode, then) => {
-    const store = gated([{ ...low, mode }])
-    for (let index = 0; index < 10; index++) {
-      const { id } = await store.start(numberOf(index), { silent: true, held: 'number_denied' })
-      await store.verifications.cancel(APPLICATION, id)
+  it('of a silent caller counts what is held back against a number, but not what the block itself holds back', async () => {
+    const store = gated([low])
+    const matured = async () => {
+      const [key = ''] = await connection.redis.keys(`${store.keys.scope('prefix', '')}*`)
+      return (await connection.redis.hget(key, 'matured'))?.split(' ')[1]
     }
-    const next = await store.verifications.start(store.requestFor(numberOf(200), { silent: true }))
-    expect(next).toMatchObject(then)
-    if (mode === 'block') expect((await store.hash(startedOf(next).id))['1:state']).toBe('queued')
+    const end = async (index: number, more: object) => {
+      const { id } = await store.start(numberOf(index), { silent: true, ...more })
+      await store.verifications.cancel(APPLICATION, id)
+      return (await store.hash(id))['1:reason']
+    }
+    for (let index = 0; index < 10; index++) await end(index, { held: 'number_denied' })
+    expect(await matured()).toBe('10')
+    expect(await end(100, {})).toBe('suspected_fraud')
+    expect(await end(101, { held: 'number_denied' })).toBe('suspected_fraud')
+    expect(await matured()).toBe('10')
   })
 
   it('says nothing of a burst that has not ended, nor under its minimum', async () => {
