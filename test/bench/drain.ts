@@ -6,66 +6,105 @@ import { createDeliveryQueue, QUEUE_NAME, queuePrefix } from '#queue/delivery-qu
 import { connectForQueue } from '#runtime/redis.ts'
 import type { Application, VerificationId } from '#verification/verification.ts'
 import { createMaterial } from './material.ts'
-import { startProgram } from './programs.ts'
+import { type BenchProgram, startProgram } from './programs.ts'
 import { printLine } from './report.ts'
 import type { BenchContext } from './requests.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 const APPLICATION = 'default' as Application
-const CONCURRENCY = '50'
 const JOBS = 20_000
 const TURNS = 5
-/** The first turn of each is its warm-up. */
+/** The first turn of each makes it warm. */
 const WARM_UPS = 1
-/** The clock runs while the backlog falls from the first share to the second: neither the start nor the end counts. */
+/** The clock runs while the backlog falls from the first share to the second: neither start nor end counts. */
 const CLOCKED = { from: 0.9, to: 0.1 }
 const LOOK_EVERY_MS = 10
+/** Times a hundred thousand, the first receipt comes after half an hour. */
+const NEVER = '100000'
 
-/** One queue, its worker a process of its own that lives through all turns. */
-type Contender = { drain(): Promise<number>; stop(): Promise<void> }
+/** A queue with a worker of its own, each a process that lives through all turns. */
+type Contender = {
+  /** Jobs a second. */
+  drain(): Promise<number>
+  stop(): Promise<void>
+}
 
 /**
- * Compared are two processes on one Redis, each with 50 jobs at a time and the same 20,000 jobs, added the same way
- * while the queue is paused. The floor is BullMQ's worker with a processor that does nothing. Ours claims each send,
- * hands it to SignalWire's client, which sends it to the sandbox (a third process), records the answer, and takes the
- * four receipts of each message that come back meanwhile. They take turns; the one whose turn it is not is idle, as is
- * the sandbox in the floor's turn. Where there are fewer cores than busy threads (ours has four: worker, client,
- * sandbox, Redis; the floor two), ours pays for the sandbox too.
+ * Compared are workers on one Redis, each with 50 jobs at a time and the same jobs, added the same way while its queue
+ * is paused. The floor is BullMQ's worker with a processor that does nothing. Ours claims each send, hands it to
+ * SignalWire's client in its thread, which sends it to the sandbox in its process; records the answer, and ends the job.
+ * A second one of ours takes four receipts of each message meanwhile. They take turns, and whose turn it is not is idle.
+ * The floor keeps two threads busy (worker, Redis), ours four (client and sandbox too): on fewer cores than that, ours
+ * pays for SignalWire's side of it as well.
  */
 export async function benchDrain(context: BenchContext): Promise<boolean[]> {
   console.log(`\nOne worker drains ${JOBS} sends, against BullMQ with an empty processor`)
-  const sandbox = await startProgram('apps/sandbox/main.ts', 'SANDBOX_PORT', {})
-  const floor = await enter('floor', context, (env) =>
-    startProgram('test/bench/floor-worker.ts', 'PORT', env),
-  )
-  const ours = await enter('drain', context, (env) =>
-    startProgram('apps/worker/main.ts', 'WORKER_PORT', {
-      ...env,
-      SANDBOX_URL: sandbox.url.replace('http:', 'ws:'),
-    }),
-  )
+  const floor = await enterFloor(context)
+  const ours = await enterOurs('drain', NEVER, context)
+  const busier = await enterOurs('drain-receipts', '1', context)
+  const turns: { floor: number; ours: number; busier: number }[] = []
   try {
-    const turns: { floor: number; ours: number; ratio: number }[] = []
     for (let turn = 0; turn < WARM_UPS + TURNS; turn++) {
-      const below = await floor.drain()
-      const above = await ours.drain()
-      if (turn >= WARM_UPS) turns.push({ floor: below, ours: above, ratio: above / below })
+      const rates = { floor: await floor.drain(), ours: await ours.drain(), busier: await busier.drain() }
+      if (turn >= WARM_UPS) turns.push(rates)
     }
-    const median = turns.sort((a, b) => a.ratio - b.ratio)[Math.floor(TURNS / 2)]
-    if (!median) throw new Error('Nothing was measured')
-    printLine('floor', median.floor, 'jobs/s')
-    printLine('sends', median.ours, '/s')
-    return [printLine('drain', median.ratio, '× floor', { atLeast: 0.5 })]
   } finally {
-    await Promise.all([floor.stop(), ours.stop()])
-    await sandbox.stop()
+    await Promise.all([floor.stop(), ours.stop(), busier.stop()])
   }
+  const median = (of: (rates: (typeof turns)[number]) => number) =>
+    turns.map(of).sort((a, b) => a - b)[Math.floor(TURNS / 2)] ?? Number.NaN
+  printLine(
+    'floor',
+    median(({ floor: rate }) => rate),
+    'jobs/s',
+  )
+  printLine(
+    'sends',
+    median(({ ours: rate }) => rate),
+    '/s',
+  )
+  printLine(
+    'sends, with four receipts of each meanwhile',
+    median(({ busier: rate }) => rate),
+    '/s',
+  )
+  printLine(
+    'these, against the floor of the same turn',
+    median((rates) => rates.busier / rates.floor),
+    '×',
+  )
+  const ratio = median((rates) => rates.ours / rates.floor)
+  return [printLine('sends, against the floor of the same turn', ratio, '× floor', { atLeast: 0.5 })]
+}
+
+async function enterFloor(context: BenchContext): Promise<Contender> {
+  return enter('floor', context, {
+    // BullMQ's worker never asks what a job is for.
+    sends: () => Array.from({ length: JOBS }, () => randomUUID().replaceAll('-', '') as VerificationId),
+    programs: async (env) => [await startProgram('test/bench/floor-worker.ts', 'PORT', env)],
+  })
+}
+
+async function enterOurs(prefix: string, pace: string, context: BenchContext): Promise<Contender> {
+  const material = createMaterial(context.redis, prefix)
+  return enter(prefix, context, {
+    sends: () => material.start(JOBS),
+    async programs(env) {
+      const sandbox = await startProgram('test/bench/sandbox.ts', 'PORT', { PACE: pace })
+      const SANDBOX_URL = sandbox.url.replace('http:', 'ws:')
+      return [await startProgram('apps/worker/main.ts', 'WORKER_PORT', { ...env, SANDBOX_URL }), sandbox]
+    },
+  })
 }
 
 async function enter(
-  prefix: 'floor' | 'drain',
-  { redis, redisUrl }: BenchContext,
-  start: (env: Record<string, string>) => ReturnType<typeof startProgram>,
+  prefix: string,
+  { redisUrl }: BenchContext,
+  entry: {
+    sends(): VerificationId[] | Promise<VerificationId[]>
+    /** In the order they are stopped in. */
+    programs(env: Record<string, string>): Promise<BenchProgram[]>
+  },
 ): Promise<Contender> {
   const connection = connectForQueue(redisUrl, quiet)
   const queue = createDeliveryQueue({ connection, prefix })
@@ -74,28 +113,23 @@ async function enter(
     prefix: queuePrefix(prefix),
     skipVersionCheck: true,
   })
-  const worker = await start({ REDIS_URL: redisUrl, REDIS_PREFIX: prefix, WORKER_CONCURRENCY: CONCURRENCY })
-  // BullMQ's own worker never asks what a job is for.
-  const sends = () =>
-    prefix === 'drain'
-      ? createMaterial(redis, prefix).start(JOBS)
-      : Array.from({ length: JOBS }, () => randomUUID().replaceAll('-', '') as VerificationId)
+  const programs = await entry.programs({
+    REDIS_URL: redisUrl,
+    REDIS_PREFIX: prefix,
+    WORKER_CONCURRENCY: '50',
+  })
   return {
-    /** Jobs a second. */
     async drain() {
       await control.pause()
-      const verifications = await sends()
+      const ids = await entry.sends()
       await Promise.all(
-        verifications.map((verification) =>
-          queue.enqueue({ application: APPLICATION, verification, send: 1 }),
-        ),
+        ids.map((verification) => queue.enqueue({ application: APPLICATION, verification, send: 1 })),
       )
       await control.resume()
-      const rate = await clock(() => control.getJobCountByTypes('waiting', 'delayed', 'active'))
-      return rate
+      return clock(() => control.getJobCountByTypes('waiting', 'delayed', 'active'))
     },
     async stop() {
-      await worker.stop()
+      for (const program of programs) await program.stop()
       await control.close()
       await queue.close()
       connection.disconnect()
@@ -103,7 +137,7 @@ async function enter(
   }
 }
 
-/** @returns jobs a second over the clocked part of what is left; resolves when nothing is */
+/** Jobs a second over the clocked part of what is left; resolves when nothing is. */
 async function clock(left: () => Promise<number>): Promise<number> {
   let first: { at: number; left: number } | undefined
   let last: typeof first
