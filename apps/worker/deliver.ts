@@ -5,7 +5,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Message, Provider } from '#providers/provider.ts'
 import type { Log } from '#runtime/log.ts'
-import { faultName } from '#runtime/redis.ts'
 import type { Claim, Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
 import { StoreFault } from '#store/script.ts'
 import { type MessageStyle, messageText } from '#verification/message.ts'
@@ -126,16 +125,6 @@ export function createDeliver(deps: {
     return outcome
   }
 
-  /** A receipt may carry the provider's id alone; losing this leaves the send `accepted`, which is true. */
-  async function rememberMessage(send: SendReference, outcome: Outcome): Promise<void> {
-    if (!('messageId' in outcome)) return
-    try {
-      await deliveries.rememberMessage(outcome.messageId, formatReference(send))
-    } catch (error) {
-      log.warn({ ...fieldsOf(send), fault: faultName(error) }, 'message id not remembered')
-    }
-  }
-
   /** What has happened is offered to Redis for as long as the lease holds; then the lease itself says `unknown`. */
   function record(
     send: SendReference,
@@ -159,10 +148,7 @@ export function createDeliver(deps: {
   async function makeAttempt(given: Fresh<Attempt>, token: string, signal: AbortSignal): Promise<Delivered> {
     const { send } = given
     const outcome = await attempt(send, given, signal)
-    const [recorded] = await Promise.all([
-      record(send, { token, outcome, attempt: given }),
-      rememberMessage(send, outcome),
-    ])
+    const recorded = await record(send, { token, outcome, attempt: given })
     switch (recorded.kind) {
       case 'recorded':
         return { kind: 'closed', why: recorded.state }

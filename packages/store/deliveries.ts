@@ -12,11 +12,13 @@ import type { Letter, Vault } from '#verification/vault.ts'
 import {
   type Application,
   type Channel,
+  formatReference,
   parseApplication,
   type SendReference,
   type SendState,
   type VerificationId,
 } from '#verification/verification.ts'
+import { createFurthest } from './furthest.ts'
 import type { Keys } from './keys.ts'
 import { createLines } from './lines.ts'
 import { luaEvents } from './lua-policy.ts'
@@ -73,6 +75,7 @@ export function createDeliveries(deps: {
   const { redis, keys, policy, vault } = deps
   const events = luaEvents(policy, keys)
   const lines = createLines(deps)
+  const furthest = createFurthest(redis)
   const scripts = {
     claim: loadScript('claim.lua', policy, lines.lua + events),
     record: loadScript('record.lua', policy, events),
@@ -144,39 +147,48 @@ export function createDeliveries(deps: {
       const { token, outcome, waitMs, from = '' } = options
       const messageId = 'messageId' in outcome ? outcome.messageId : ''
       const reason = 'reason' in outcome ? outcome.reason : ''
-      const reply = await scripts.record(redis, keysOf(send), [
-        send.verification,
-        send.send,
-        token,
-        outcome.kind,
-        messageId,
-        reason,
-        waitMs,
-        outcome.provider ?? '-',
-        from,
-      ])
+      const reply = await scripts.record(
+        redis,
+        [...keysOf(send), keys.message(messageId)],
+        [
+          send.verification,
+          send.send,
+          token,
+          outcome.kind,
+          messageId,
+          reason,
+          waitMs,
+          outcome.provider ?? '-',
+          from,
+          formatReference(send),
+          MESSAGE_TTL_S,
+        ],
+      )
       if (reply[0] === 'retry') return { kind: 'retry', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'stale') return { kind: 'stale' }
-      return { kind: 'recorded', state: textAt(reply, 1) as SendState }
+      const state = textAt(reply, 1) as SendState
+      furthest.note(send, state)
+      return { kind: 'recorded', state }
     },
 
     async takeReceipt(send: SendReference, receipt: Receipt): Promise<ReceiptTaken> {
+      const news = provenState(receipt)
+      const known = furthest.beyond(send, news)
+      if (known) return { kind: 'kept', state: known }
       const reply = await scripts.receipt(redis, keysOf(send), [
         send.verification,
         send.send,
-        provenState(receipt),
+        news,
         receipt.messageId,
         (receipt.reason ?? '').slice(0, REASON_LONGEST),
       ])
       if (reply[0] === 'gone') return { kind: 'gone' }
-      return { kind: reply[0] as 'moved' | 'kept', state: textAt(reply, 1) as SendState }
+      const state = textAt(reply, 1) as SendState
+      furthest.note(send, state)
+      return { kind: reply[0] as 'moved' | 'kept', state }
     },
 
-    /** Lets a receipt that carries only the provider's message id find its send. */
-    async rememberMessage(messageId: string, reference: string): Promise<void> {
-      await ask(() => redis.set(keys.message(messageId), reference, 'EX', MESSAGE_TTL_S))
-    },
-
+    /** The reference of the send that a provider's message id was recorded for. */
     async findMessage(messageId: string): Promise<string | undefined> {
       return (await ask(() => redis.get(keys.message(messageId)))) ?? undefined
     },

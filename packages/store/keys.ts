@@ -24,7 +24,7 @@
  * | `{P}:@libraries` | sorted set: function libraries by when last used | four weeks, renewed | the worker |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `{P}:@api-keys` | hash: id of an API key -> holder, scopes, times, SHA-256 of the key | ten years, renewed | `npm run keys` |
- * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | the worker |
+ * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | record |
  * | `{P}:@s:TAG` | hash: our number -> ms when this number told it to stop; kept when a number is erased | five years | heed |
  * | `{P}:@w:TAG:SENDER:KEYWORD` | string: which message of a number was answered by us | a day | heed |
  * | `{P}:@l:SENDER` | sorted set: what waits to leave from one of our numbers, by its last moment | life of a code, renewed | start, resend, claim, record; removed from by what ends a send |

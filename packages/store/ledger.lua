@@ -10,6 +10,7 @@
 --   from (our number), aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took,
 --   reason, and our number where it is another than `from`, parted by spaces)
 --@include line.lua
+--@include holding.lua
 
 --@include events.lua
 
@@ -85,10 +86,6 @@ local function close_sends(key, sends, state, reason, now)
   end
   return sent
 end
-
--- Refusals of the gate that say something about the number, and not about who asks. From a silent caller the message is
--- held back instead.
-local SPEAKS_OF_NUMBER = { suspected_fraud = true, traffic_limit = true }
 
 -- Whether what came of it counts. Of a silent caller one that was held back does as any other, who could else tell by
 -- when a limit is reached that it was; but not what the gate held back, which would go on doing so for ever.

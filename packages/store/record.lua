@@ -2,21 +2,24 @@
 --
 -- KEYS[1] verification hash
 -- KEYS[2] agenda       sorted set
--- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown | found | withheld), provider's message id or '',
---         reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number or ''
+-- KEYS[3] message      string: the send's reference, for a receipt that carries the provider's message id alone
+-- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown | found | withheld), provider's message
+--         id or '', reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number
+--         or '', reference, s that the message id leads back to it
 --
 -- Replies {'recorded', state}: the send has come to rest
 --         {'retry', ms}: the send is to be tried again then
---         {'stale'}: another attempt has been claimed meanwhile; nothing was written
+--         {'stale'}: another attempt has been claimed meanwhile; only the message id was written
 --
 -- A receipt may have come first: what it proved is never taken back.
 --@include clock.lua
 --@include meters.lua
 --@include ledger.lua
 
-local key, agenda = unpack(KEYS)
-local id, send, token, outcome, message, reason, wait_ms, provider, from = unpack(ARGV)
+local key, agenda, message_key = unpack(KEYS)
+local id, send, token, outcome, message, reason, wait_ms, provider, from, reference, message_s = unpack(ARGV)
 local now = now_ms()
+if message ~= '' then redis.call('SET', message_key, reference, 'EX', message_s) end
 local state, held, submitted, attempts, at = get_send(key, send, 'state', 'token', 'submitted', 'attempts', 'at')
 if held ~= token then return { 'stale' } end
 local status, expires, sends = unpack(redis.call('HMGET', key, 'status', 'expires', 'sends'))

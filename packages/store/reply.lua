@@ -12,6 +12,7 @@
 --@include clock.lua
 --@include meters.lua
 --@include events.lua
+--@include holding.lua
 --@include gate.lua
 --@include pacing.lua
 
@@ -22,7 +23,8 @@ if redis.call('EXISTS', stopped) == 1 then return { 'wait', policy.stopped_retry
 
 -- Whoever writes to us has no challenge to pass: a budget that asks for one says no.
 local passage = ask_gate(policy.gate, { unpack(KEYS, 3) }, { spend = spend }, now)
-if passage.refusal then return { 'refused', passage.refusal[2], passage.refusal[3], passage.refusal[4] } end
+local refusal = refusal_of(passage)
+if refusal then return refusal end
 local busy = busy_until(pace, now)
 local wait_ms = pace_wait(busy, segment_ms, 0, segments, now)
 if wait_ms > 0 then return { 'wait', math.ceil(wait_ms), 'not_sent_in_time' } end

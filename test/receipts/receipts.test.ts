@@ -4,22 +4,30 @@ import { createReceipts } from '#receipts/receipts.ts'
 import { StoreFault } from '#store/script.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import type { Outcome } from '#verification/outcome.ts'
 import { formatReference } from '#verification/verification.ts'
 
 const connection = useRedis()
 
-async function acceptedSend() {
+async function claimedSend() {
   const store = storeOn(connection.redis)
   const { id } = await store.start(freshDestination())
   const send = { application: APPLICATION, verification: id, send: 1 }
   await store.deliveries.claim(send, 'token')
-  await store.deliveries.record(send, {
-    token: 'token',
-    outcome: { kind: 'accepted', messageId: 'm-1' },
-    waitMs: 0,
-  })
-  const receipts = createReceipts({ deliveries: store.deliveries, log: silentLog })
-  return { ...store, send, receipts, state: async () => (await store.hash(id))['1:state'] }
+  const outcome: Outcome = { kind: 'accepted', messageId: 'm-1' }
+  return {
+    ...store,
+    send,
+    receipts: createReceipts({ deliveries: store.deliveries, log: silentLog }),
+    accept: () => store.deliveries.record(send, { token: 'token', outcome, waitMs: 0 }),
+    state: async () => (await store.hash(id))['1:state'],
+  }
+}
+
+async function acceptedSend() {
+  const claimed = await claimedSend()
+  await claimed.accept()
+  return claimed
 }
 
 describe('a receipt', () => {
@@ -31,18 +39,17 @@ describe('a receipt', () => {
   })
 
   it('with the provider’s id alone finds its send', async () => {
-    const { receipts, send, deliveries, state } = await acceptedSend()
-    await deliveries.rememberMessage('m-77', formatReference(send))
-    receipts.take({ messageId: 'm-77', state: 'undelivered', reason: 'unreachable' })
+    const { receipts, state } = await acceptedSend()
+    receipts.take({ messageId: 'm-1', state: 'undelivered', reason: 'unreachable' })
     await receipts.settled()
     expect(await state()).toBe('undelivered')
   })
 
   it('that comes before its id is written down finds its send a little later', async () => {
-    const { receipts, send, deliveries, state } = await acceptedSend()
-    receipts.take({ messageId: 'm-78', state: 'delivered' })
+    const { receipts, state, accept } = await claimedSend()
+    receipts.take({ messageId: 'm-1', state: 'delivered' })
     await receipts.settled()
-    await deliveries.rememberMessage('m-78', formatReference(send))
+    await accept()
     await vi.waitFor(async () => expect(await state()).toBe('delivered'), { timeout: 3_000 })
   })
 

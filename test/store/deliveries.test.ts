@@ -10,7 +10,7 @@ import {
   wrongFor,
 } from '#test/fixtures/store.ts'
 import type { Outcome, ReceiptState } from '#verification/outcome.ts'
-import type { Application } from '#verification/verification.ts'
+import { type Application, formatReference } from '#verification/verification.ts'
 
 const connection = useRedis()
 let prefix = ''
@@ -484,10 +484,26 @@ describe('a view', () => {
 describe('a message id', () => {
   it('leads back to its send for an hour', async () => {
     const ledger = await queued()
-    await ledger.deliveries.rememberMessage('m-9', 'shop/x/1')
-    expect(await ledger.deliveries.findMessage('m-9')).toBe('shop/x/1')
+    await ledger.claim()
+    await ledger.record({ kind: 'accepted', messageId: 'm-9' })
+    expect(await ledger.deliveries.findMessage('m-9')).toBe(formatReference(ledger.send))
     expect(await ledger.deliveries.findMessage('m-10')).toBeUndefined()
     expect(await connection.redis.ttl(ledger.keys.message('m-9'))).toBeGreaterThan(3_590)
+  })
+
+  it('leads back to its send although the attempt was overtaken', async () => {
+    const ledger = await queued({ leaseMs: 0 })
+    await ledger.claim()
+    await ledger.claim('second')
+    expect(await ledger.record({ kind: 'accepted', messageId: 'm-late' })).toEqual({ kind: 'stale' })
+    expect(await ledger.deliveries.findMessage('m-late')).toBe(formatReference(ledger.send))
+  })
+
+  it('that no outcome brought leaves nothing behind', async () => {
+    const ledger = await queued()
+    await ledger.claim()
+    await ledger.record(rejected)
+    expect(await connection.redis.exists(ledger.keys.message(''))).toBe(0)
   })
 })
 
