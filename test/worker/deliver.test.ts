@@ -160,7 +160,7 @@ describe('an attempt', () => {
 
   it('of a worker that was frozen and overtaken changes nothing', async () => {
     const gate = Promise.withResolvers<Outcome>()
-    const w = await worker([() => gate.promise], { leaseMs: 600 })
+    const w = await worker([() => gate.promise], { leaseMs: 600, receiptWaitMs: 0 })
     const frozen = w.deliver()
     await expect.poll(() => w.sent.length).toBe(1)
     await expect.poll(() => w.deliver(), { timeout: 3_000 }).toEqual({ kind: 'closed', why: 'accepted' })
