@@ -56,6 +56,7 @@ const deliver = createDeliver({
   message: config.message,
   log,
   random: Math.random,
+  moment: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
 })
 const processor = createProcessor({ deliver, log, signal: cutOff.signal })
 const queueWorker = startQueueWorker({

@@ -274,6 +274,7 @@ describe('a claim of a send sealed with a key this worker does not have', () => 
       kind: 'unusable',
       send,
       attempt: 1,
+      deadlineMs: expect.any(Number),
       reason: 'key_unknown',
     })
     const outcome: Outcome = { kind: 'busy', reason: 'key_unknown' }
