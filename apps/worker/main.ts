@@ -34,7 +34,7 @@ const vault = createVault(config)
 const keys = createKeys(config.redisPrefix)
 const parts = { redis, keys, policy, vault, senders: config.senders }
 const deliveries = createDeliveries(parts)
-const receipts = createReceipts({ deliveries, log })
+const receipts = createReceipts({ deliveries, forMs: policy.codeTtlMs, log })
 const cutOff = new AbortController()
 const inbound = createInbound({
   suppressions: createSuppressions(parts),
@@ -107,8 +107,7 @@ onShutdown({
     inbound.stop()
     await within(1_000, Promise.all([closing, inbound.settled()]))
     await provider.close()
-    receipts.stop()
-    await within(1_000, receipts.settled())
+    await within(1_000, receipts.stop())
     await within(1_000, queue.close())
     await telling
     redis.disconnect()

@@ -9,14 +9,16 @@ import { begin, expectNothingBroken } from './aftermath.ts'
 const AWAY_MS = 16_000
 /** The job of each has lost its lock, and is looked at once more: lock, stall check, and a wait for a receipt. */
 const JOBS_GONE_MS = 40_000
+/** Longer than one that finds no send is offered. */
+const NEWS_AWAY_MS = 26_000
 const SENDS = 4
 
 const eventually = <T>(timeout: number, read: () => T | Promise<T>) =>
   vi.waitFor(read, { timeout, interval: 50 })
 
-describe.concurrent('Redis gone for longer than a lease while the provider accepts', () => {
+describe.concurrent('Redis gone for longer than a lease', () => {
   it.for(['relay', 'rest'])(
-    'over %s: each is accepted when it is back, and no second SMS leaves',
+    'over %s, while the provider accepts: each is accepted when it is back, and no second SMS leaves',
     {
       timeout: 120_000,
     },
@@ -51,6 +53,34 @@ describe.concurrent('Redis gone for longer than a lease while the provider accep
         ])
       }
       await expectNothingBroken(service, redis.url, begun)
+    },
+  )
+
+  it.for([
+    ['relay', false],
+    ['rest', true],
+  ] as const)(
+    'over %s: news that comes meanwhile is known when it is back, and nobody says otherwise',
+    {
+      timeout: 90_000,
+    },
+    async ([providers, callbacks], { onTestFinished }) => {
+      const redis = await startOwnRedis()
+      onTestFinished(() => redis.stop())
+      const env = { PROVIDERS: providers }
+      const service = await startService({ redisUrl: redis.url, callbacks, env, sandbox: { pace: 0.2 } })
+      onTestFinished(() => service.stop())
+      await service.ready()
+      // Delivered three seconds after it left.
+      const begun = await begin(service, numberEnding('0101'))
+      await eventually(2_500, async () => expect(await service.delivery(begun.id)).toBe('accepted'))
+      await redis.kill()
+      await wait(NEWS_AWAY_MS)
+      await redis.restart()
+      await eventually(8_000, async () => expect(await service.delivery(begun.id)).toBe('delivered'))
+      for (const { output } of [...service.apis, ...service.workers])
+        expect(output()).not.toMatch(/found no send|not stored/)
+      await expectNothingBroken(service, redis.url, [begun])
     },
   )
 })
