@@ -54,7 +54,8 @@ export type AppDeps = {
   destinations: Destinations
   streams: Streams
   enqueue: (send: SendReference) => void
-  takeReceipt: (receipt: Receipt) => void
+  /** Whether it has been dealt with; false when it could not be stored. */
+  takeReceipt: (receipt: Receipt) => Promise<boolean>
   readiness: Readiness
   formAnswerMs: number
   log: Log

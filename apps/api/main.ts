@@ -47,7 +47,7 @@ const parts = {
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const watch = watchRedis(redis, { production: config.production, log })
 const deliveries = createDeliveries(parts)
-const receipts = createReceipts({ deliveries, log })
+const receipts = createReceipts({ deliveries, forMs: config.policy.codeTtlMs, log })
 const ring = createKeyRing(config)
 let stopping = false
 
@@ -121,8 +121,7 @@ onShutdown({
     keys.stop()
     streams.stop()
     const finished = await within(config.shutdownDeadlineMs, server.close())
-    receipts.stop()
-    await within(1_000, receipts.settled())
+    await within(1_000, receipts.stop())
     await within(1_000, queue.close())
     redis.disconnect()
     queueRedis.disconnect()

@@ -35,7 +35,7 @@ const vault = createVault(config)
 const keys = createKeys(config.redisPrefix)
 const parts = { redis, keys, policy, vault, senders: config.senders }
 const deliveries = createDeliveries(parts)
-const receipts = createReceipts({ deliveries, log })
+const receipts = createReceipts({ deliveries, forMs: policy.codeTtlMs, log })
 const objectionTo = createObjectionTo(config)
 const cutOff = new AbortController()
 const inbound = createInbound({
@@ -59,6 +59,7 @@ const deliver = createDeliver({
   message: config.message,
   log,
   random: Math.random,
+  moment: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
 })
 const processor = createProcessor({ deliver, log, signal: cutOff.signal })
 const queueWorker = startQueueWorker({
@@ -109,8 +110,7 @@ onShutdown({
     inbound.stop()
     await within(1_000, Promise.all([closing, inbound.settled()]))
     await provider.close()
-    receipts.stop()
-    await within(1_000, receipts.settled())
+    await within(1_000, receipts.stop())
     await within(1_000, queue.close())
     await telling
     redis.disconnect()

@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
+import { momentNow } from './clock.ts'
 import type { Inbound, TextMessage } from './provider.ts'
 import type { Dial, News, Order } from './signalwire-relay-thread.ts'
 
@@ -103,7 +104,7 @@ export function openLink(options: LinkOptions, listener: LinkListener): Link {
           signal.removeEventListener('abort', abort)
         }
         inFlight.set(id, { resolve, forget })
-        worker.postMessage({ id, message, postedAtNs: process.hrtime.bigint() } satisfies Order)
+        worker.postMessage({ id, message, postedAt: momentNow() } satisfies Order)
       }),
     sends: () => sends,
     retire() {

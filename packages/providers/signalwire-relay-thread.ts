@@ -5,18 +5,20 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { SignalWire } from '@signalwire/realtime-api'
+import { type Moment, msBetween } from '#verification/moment.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
+import { momentNow } from './clock.ts'
 import type { Inbound, TextMessage } from './provider.ts'
 import { inboundOf, outcomeOfRejection, outcomeOfReply, receiptOf } from './signalwire-replies.ts'
 
 /** What a thread connects to. `host` undefined is SignalWire's own. */
 export type Dial = { project: string; token: string; host?: string | undefined; context: string }
 
-/** Parent to thread: send this. `postedAtNs` is of process.hrtime, which is one clock for all threads. */
-export type Order = { id: number; message: TextMessage; postedAtNs: bigint }
+/** Parent to thread: send this. */
+export type Order = { id: number; message: TextMessage; postedAt: Moment }
 
 /** A process that was frozen with an order on its way wakes when another one may long have sent it. */
-const ORDER_FRESH_NS = 1_000_000_000n
+const ORDER_FRESH_MS = 1_000
 
 /** Thread to parent. `ended` is the last one: nothing of this client reaches the network after it. */
 export type News =
@@ -85,8 +87,8 @@ function forgetFinishedTasks(): void {
   tasks.splice(0, tasks.length, ...running)
 }
 
-parent.on('message', ({ id, message: { from, to, body, reference }, postedAtNs }: Order) => {
-  if (process.hrtime.bigint() - postedAtNs > ORDER_FRESH_NS) {
+parent.on('message', ({ id, message: { from, to, body, reference }, postedAt }: Order) => {
+  if (msBetween(postedAt, momentNow()) > ORDER_FRESH_MS) {
     return tell({ kind: 'outcome', id, outcome: { kind: 'busy', reason: 'timeout' } })
   }
   sends += 1

@@ -39,15 +39,13 @@ local function look_at(key, send, token, suppressions, now)
 
   if state == 'submitting' then
     if tonumber(lease) > now then return no('wait', tonumber(lease) - now) end
-    move_send(key, send, 'unknown', now, 'reason', 'worker_lost')
-    state = 'unknown'
+    lose_worker(key, send, wanted and not opted_out and may_follow(submitted) and s.deadline, now)
+    state, retry = get_send(key, send, 'state', 'retry')
   end
   if state ~= 'queued' and state ~= 'unknown' then return no('closed', state) end
   if not wanted then return no('closed', state) end
   if opted_out then return ends('suppressed', 'recipient_opted_out') end
-  if state == 'unknown' and (policy.unknown == 'stop' or s.submitted >= policy.submissions_max) then
-    return no('closed', state)
-  end
+  if state == 'unknown' and not may_follow(submitted) then return no('closed', state) end
   if retry and tonumber(retry) > now then return no('wait', tonumber(retry) - now) end
   if s.deadline <= now then return ends('expired', 'not_sent_in_time') end
   return s

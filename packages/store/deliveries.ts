@@ -28,9 +28,15 @@ import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.
  * What a claim was given for. `send` is the one that was asked for, or, while more wait than may leave, another whose
  * code has longer to live: then `againMs` is when to look at the one that was asked for again.
  */
-type Given = { send: SendReference; attempt: number; againMs?: number }
+type Given = {
+  send: SendReference
+  attempt: number
+  /** How long from now a message may still be handed over. */
+  deadlineMs: number
+  againMs?: number
+}
 
-/** The right to make one attempt. `deadlineMs`: how long from now a message may still be handed over. */
+/** The right to make one attempt. */
 export type Claimed = Letter &
   Given & {
     kind: 'claimed'
@@ -40,7 +46,6 @@ export type Claimed = Letter &
     from: string
     /** The payment the code is for, to be shown in the message. */
     context?: Context
-    deadlineMs: number
     /** How long ago the first attempt began whose message may have left; absent when none may. */
     mayHaveLeftMs?: number
   }
@@ -101,6 +106,7 @@ export function createDeliveries(deps: {
     const given: Given = {
       send: { ...owner, send: numberAt(reply, 10) },
       attempt: numberAt(reply, 4),
+      deadlineMs: numberAt(reply, 5),
       ...(againMs < 0 ? {} : { againMs }),
     }
     const sealedFor = { application: owner.application, id: owner.verification }
@@ -118,7 +124,6 @@ export function createDeliveries(deps: {
       locale: textAt(reply, 2) as Locale,
       channel,
       from: lines.senderOf({ line: textAt(reply, 8), tag: textAt(reply, 7), channel }),
-      deadlineMs: numberAt(reply, 5),
       ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
     }
   }

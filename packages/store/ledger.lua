@@ -27,8 +27,8 @@ local function get_send(key, send, ...)
   return unpack(redis.call('HMGET', key, unpack(fields)))
 end
 
--- Moves a send to a state; `...` are further name, value pairs.
-local function move_send(key, send, state, now, ...)
+-- Moves a send to a state, and tells nobody; `...` are further name, value pairs.
+local function set_send(key, send, state, now, ...)
   local pairs_of = { ... }
   local fields = { send_field(send, 'state'), state, send_field(send, 'moved'), now }
   for i = 1, #pairs_of, 2 do
@@ -36,6 +36,11 @@ local function move_send(key, send, state, now, ...)
     fields[#fields + 1] = pairs_of[i + 1]
   end
   redis.call('HSET', key, unpack(fields))
+end
+
+-- The same as news.
+local function move_send(key, send, state, now, ...)
+  set_send(key, send, state, now, ...)
   tell_send(key, send, state, now)
 end
 
@@ -69,6 +74,24 @@ end
 local function look_again_at(agenda, id, time, now)
   redis.call('ZADD', agenda, time, id)
   redis.call('PEXPIRE', agenda, policy.code_ttl_ms + policy.retention_ms + policy.lease_ms)
+end
+
+-- Whether one more message may follow an attempt that nobody knows the end of.
+local function may_follow(submitted)
+  return policy.unknown == 'resend' and tonumber(submitted or 0) < policy.submissions_max
+end
+
+-- The lease of an attempt ran out: its message may have left. `deadline` is the last moment for one more, nil where none
+-- may follow. That one waits for a receipt, and for the record of a worker that is alive and only could not reach Redis:
+-- so the wait begins where the end of the lease is noticed, because no time passes here while Redis is away.
+local function lose_worker(key, send, deadline, now)
+  if not deadline then return move_send(key, send, 'unknown', now, 'reason', 'worker_lost') end
+  local again_at = now + policy.receipt_wait_ms
+  move_send(key, send, 'unknown', now, 'reason', 'worker_lost', 'retry', again_at)
+  local line, segments = get_line(key)
+  if line then join_line(line, key, send, segments, deadline) end
+  local agenda, id = agenda_of(key)
+  look_again_at(agenda, id, again_at + policy.sweep_after_ms, now)
 end
 
 -- Sends still waiting can no longer leave: they get `state`. Answers whether any message may have left before.

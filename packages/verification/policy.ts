@@ -56,7 +56,10 @@ export type Policy = {
   unknown: 'resend' | 'stop'
   /** Messages that may have left for one send; two only when the first is unknown. */
   submissionsMax: number
-  /** How long a receipt may still settle an unknown attempt before it is made again. */
+  /**
+   * How long a receipt may still settle an unknown attempt before it is made again; and, from when the end of a lease is
+   * noticed, how long a worker that could not reach Redis may still record what came of its attempt.
+   */
   receiptWaitMs: number
   /** How long a worker holds an attempt; longer than any provider's own deadline. */
   leaseMs: number

@@ -92,6 +92,8 @@ type Options = {
   before?: (verifications: Verifications) => Verifications
   /** Another API that is on the same Redis, or was before a restart. */
   same?: { prefix: string; vault: Vault }
+  /** What becomes of a receipt that a callback brings; taken when it is not said. */
+  storesReceipts?: () => Promise<boolean>
   /** Default none: only a test of time waits. */
   formAnswerMs?: number
 }
@@ -148,7 +150,10 @@ export function apiOn(redis: Redis, options: Options = {}) {
     destinations: store.destinations,
     streams,
     enqueue: (send) => void enqueued.push(send),
-    takeReceipt: (receipt) => void receipts.push(receipt),
+    takeReceipt: async (receipt) => {
+      receipts.push(receipt)
+      return options.storesReceipts?.() ?? true
+    },
     readiness: readiness ?? (async () => undefined),
     formAnswerMs: options.formAnswerMs ?? 0,
     log,
@@ -237,7 +242,7 @@ export function failingApi(fault: Error) {
     destinations: { rebind: fail, erase: fail },
     streams: createStreams({ readMany: fail, limits: STREAMS, log: keptLog([]) }),
     enqueue: () => {},
-    takeReceipt: () => {},
+    takeReceipt: fail,
     readiness: async () => 'redis_unreachable',
     formAnswerMs: 0,
     log: keptLog([]),

@@ -42,6 +42,19 @@ describe('a callback', () => {
     expect(api.receipts).toEqual([])
   })
 
+  it.each([
+    ['cannot be stored', async () => false],
+    ['is not stored within a second', () => new Promise<boolean>(() => {})],
+  ])('whose news %s is told to come again', async (_, storesReceipts) => {
+    const api = apiOn(connection.redis, { storesReceipts })
+    const { path, body, headers } = signedForm('', { MessageSid: 'm', MessageStatus: 'sent' })
+    const askedAt = performance.now()
+    const response = await api.postText(path, body, headers)
+    expect(performance.now() - askedAt).toBeLessThan(2_000)
+    expect(response.headers.get('Retry-After')).toBe('1')
+    await expectProblem(response, 503, 'service_unavailable')
+  })
+
   it('that is signed and no news of ours is let go', async () => {
     const api = apiOn(connection.redis)
     const { path, body, headers } = signedForm('', { CallSid: 'c', CallStatus: 'ringing' })
@@ -83,7 +96,7 @@ it('without an address of ours there is no such route', async () => {
 it('callbacks out of order and twice leave the ledger at the furthest', async () => {
   const api = apiOn(connection.redis)
   const { id } = await api.start()
-  const receipts = createReceipts({ deliveries: api.store.deliveries, log: silentLog })
+  const receipts = createReceipts({ deliveries: api.store.deliveries, forMs: 300_000, log: silentLog })
   for (const MessageStatus of ['delivered', 'queued', 'undelivered', 'delivered', 'sending']) {
     const { path, body, headers } = signedForm(`?reference=default%2F${id}%2F1`, {
       MessageSid: 'm-9',

@@ -94,6 +94,7 @@ function startWhole(redisUrl: string, redis: Redis) {
       message,
       log: quiet,
       random: Math.random,
+      moment: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
     })
     const processor = createProcessor({ deliver, log: quiet, signal: new AbortController().signal })
     const queueConnection = connectForQueue(redisUrl, quiet)

@@ -1,6 +1,7 @@
 /** What the SDK keeps of each send goes, so that one client lives long: a fresh one is slow for thousands of sends. */
 import { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
+import { momentNow } from '#providers/clock.ts'
 import type { Dial, News, Order } from '#providers/signalwire-relay-thread.ts'
 import { MESSAGE } from './relay-message.ts'
 import { openRelay } from './relay-provider.ts'
@@ -25,7 +26,7 @@ test('a client whose thread has 32 MB sends twenty thousand messages', async () 
   const order = () => {
     if (ordered === SENDS) return
     ordered += 1
-    const next: Order = { id: ordered, message: MESSAGE, postedAtNs: process.hrtime.bigint() }
+    const next: Order = { id: ordered, message: MESSAGE, postedAt: momentNow() }
     thread.postMessage(next)
   }
   await new Promise<void>((resolve, reject) => {

@@ -40,8 +40,8 @@ async function started(overrides: Partial<Policy> = {}) {
     send,
   })
   const claim = (token = 'one', send = 1) => store.deliveries.claim(reference(send), token)
-  const record = (outcome: Outcome, token = 'one') =>
-    store.deliveries.record(reference(1), { token, outcome, waitMs: 0 })
+  const record = (outcome: Outcome, token = 'one', waitMs = 0) =>
+    store.deliveries.record(reference(1), { token, outcome, waitMs })
   return {
     ...store,
     outbox,
@@ -50,9 +50,9 @@ async function started(overrides: Partial<Policy> = {}) {
     begin,
     claim,
     record,
-    sent: async (outcome: Outcome, token = 'one') => {
+    sent: async (outcome: Outcome, token = 'one', waitMs = 0) => {
       await claim(token)
-      return record(outcome, token)
+      return record(outcome, token, waitMs)
     },
     receipt: (state: ReceiptState, reason?: string) =>
       store.deliveries.takeReceipt(reference(1), { messageId: 'm-1', state, ...(reason ? { reason } : {}) }),
@@ -167,8 +167,37 @@ const rows: Row[] = [
     ['send.unknown', 'send.unknown'],
   ],
   [
+    'an end nobody knows, and a provider that is busy from then on until it is too late',
+    { receiptWaitMs: 0 },
+    async (s) => {
+      await s.sent(unknown, 'one')
+      for (const token of ['two', 'three', 'four']) await s.sent(busy, token)
+      await s.sent(busy, 'five', 240_000)
+    },
+    ['send.unknown'],
+  ],
+  [
+    'an end nobody knows, and a refusal of the message after it',
+    { receiptWaitMs: 0 },
+    async (s) => {
+      await s.sent(unknown, 'one')
+      await s.sent(rejected, 'two')
+    },
+    ['send.unknown'],
+  ],
+  [
+    'a worker that was lost, and knows no better when it is back',
+    { leaseMs: 0, receiptWaitMs: 10_000 },
+    async (s) => {
+      await s.claim('one')
+      await s.claim('two')
+      await s.record(unknown, 'one')
+    },
+    ['send.unknown'],
+  ],
+  [
     'a worker that was lost, as the next one claims',
-    { leaseMs: 0 },
+    { leaseMs: 0, receiptWaitMs: 0 },
     async (s) => {
       await s.claim('one')
       await s.claim('two')

@@ -29,6 +29,9 @@ async function worker(
   const store = storeOn(connection.redis, overrides, undefined, undefined, senders)
   const sent: Message[] = []
   const lines: LogFields[] = []
+  const errors: [string, LogFields][] = []
+  /** How far the worker's clocks are ahead of what they would say. */
+  const ahead = { monotonicMs: 0, wallMs: 0 }
   const provider: Provider = {
     name: 'fake',
     channels: ['sms', 'call'],
@@ -48,13 +51,32 @@ async function worker(
     policy: store.policy,
     objectionTo: () => objection.now,
     message: { brand: 'Example', domain: undefined, appHash: undefined, segmentsMax: 1 },
-    log: { ...silentLog, info: (fields) => lines.push(fields) },
+    log: {
+      ...silentLog,
+      info: (fields) => lines.push(fields),
+      error: (fields, message) => errors.push([message, fields]),
+    },
     random: () => 0,
+    moment: () => ({
+      monotonicMs: performance.now() + ahead.monotonicMs,
+      wallMs: Date.now() + ahead.wallMs,
+    }),
   })
   const destination = freshDestination()
   const { id } = await store.start(destination, request)
   const send = { application: APPLICATION, verification: id, send: 1 }
-  return { ...store, id, destination, send, sent, lines, objection, deliver: () => deliver(send, signal) }
+  return {
+    ...store,
+    id,
+    destination,
+    send,
+    sent,
+    lines,
+    errors,
+    ahead,
+    objection,
+    deliver: (until = signal) => deliver(send, until),
+  }
 }
 
 describe('an attempt', () => {
@@ -161,9 +183,84 @@ describe('an attempt', () => {
     expect(w.sent).toHaveLength(1)
   })
 
+  it('is recorded when Redis is back, however long after the lease, and nobody has sent a second one', async () => {
+    const w = await worker([], { leaseMs: 100 })
+    const record = w.deliveries.record
+    let offers = 0
+    w.deliveries.record = async (...given) => {
+      if (++offers < 4) throw new StoreFault('Redis is away')
+      // Another worker is there first, and has noticed that the lease is over.
+      expect(await w.deliveries.claim(w.send, 'other')).toMatchObject({ kind: 'wait' })
+      return record(...given)
+    }
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect((await w.hash(w.id))['1:state']).toBe('accepted')
+    expect(w.errors).toEqual([])
+  })
+
+  it('whose record Redis does not take while the code lives says so', async () => {
+    const w = await worker([])
+    let offers = 0
+    w.deliveries.record = async () => {
+      offers += 1
+      w.ahead.monotonicMs += 99_000
+      throw new StoreFault('Redis is away')
+    }
+    await expect(w.deliver()).rejects.toThrow(StoreFault)
+    expect(offers).toBe(4)
+    expect(w.errors).toEqual([
+      [
+        'outcome not recorded',
+        {
+          application: 'shop',
+          verification: w.id,
+          send: 1,
+          attempt: 1,
+          provider: 'fake',
+          outcome: 'accepted',
+          fault: 'StoreFault',
+        },
+      ],
+    ])
+  })
+
+  it('whose record Redis does not take until the program must end says so in time', async () => {
+    const w = await worker([])
+    const cutOff = new AbortController()
+    const offered = Promise.withResolvers<void>()
+    let offers = 0
+    w.deliveries.record = async () => {
+      // By then a wait of 800 ms is next.
+      if (++offers === 3) offered.resolve()
+      throw new StoreFault('Redis is away')
+    }
+    const failed = expect(w.deliver(cutOff.signal)).rejects.toThrow(StoreFault)
+    await offered.promise
+    cutOff.abort()
+    const abortedAt = performance.now()
+    await failed
+    expect(performance.now() - abortedAt).toBeLessThan(700)
+    expect(offers).toBeGreaterThan(3)
+    expect(w.errors).toMatchObject([['outcome not recorded', { outcome: 'accepted' }]])
+  })
+
+  it('that was accepted and then overtaken settles what the other one holds, as a receipt would', async () => {
+    const gate = Promise.withResolvers<Outcome>()
+    const w = await worker([() => gate.promise], { leaseMs: 100, receiptWaitMs: 0 })
+    const frozen = w.deliver()
+    await expect.poll(() => w.sent.length).toBe(1)
+    await expect.poll(() => w.deliveries.claim(w.send, 'other')).toMatchObject({ kind: 'claimed' })
+    const busy: Outcome = { kind: 'busy', reason: 'not_connected' }
+    await w.deliveries.record(w.send, { token: 'other', outcome: busy, waitMs: 0 })
+    gate.resolve({ kind: 'accepted', messageId: 'm1' })
+    expect(await frozen).toEqual({ kind: 'closed', why: 'stale' })
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(1)
+  })
+
   it('of a worker that was frozen and overtaken changes nothing', async () => {
     const gate = Promise.withResolvers<Outcome>()
-    const w = await worker([() => gate.promise], { leaseMs: 600 })
+    const w = await worker([() => gate.promise], { leaseMs: 600, receiptWaitMs: 0 })
     const frozen = w.deliver()
     await expect.poll(() => w.sent.length).toBe(1)
     await expect.poll(() => w.deliver(), { timeout: 3_000 }).toEqual({ kind: 'closed', why: 'accepted' })
@@ -188,6 +285,24 @@ describe('an attempt', () => {
       '1:reason': 'timeout',
     })
   })
+
+  it.each(['monotonicMs', 'wallMs'] as const)(
+    'is not made when only %s tells that its claim is old',
+    async (clock) => {
+      const w = await worker([])
+      const claim = w.deliveries.claim
+      w.deliveries.claim = async (...given) => {
+        const claimed = await claim(...given)
+        w.ahead[clock] += w.policy.leaseMs
+        // The other one stands still, or was set back.
+        w.ahead[clock === 'wallMs' ? 'monotonicMs' : 'wallMs'] -= 60_000
+        return claimed
+      }
+      expect(await w.deliver()).toMatchObject({ kind: 'again' })
+      expect(w.sent).toHaveLength(0)
+      expect(await w.hash(w.id)).toMatchObject({ '1:state': 'queued', '1:submitted': '0' })
+    },
+  )
 
   it('whose claim’s answer was lost is made all the same, once', async () => {
     const w = await worker([])
