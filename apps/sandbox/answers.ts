@@ -17,9 +17,14 @@ export type Answers = {
 const UNHEARD = { reason: 'No client listens', code: 0, name: 'no_client' }
 
 export function createAnswers({ inbox, relay }: { inbox: Inbox; relay: Relay }): Answers {
-  /** Numbers have no settings here: one belongs to the topic it last wrote on, and else to whatever is listened to. */
+  /**
+   * Numbers have no settings here: one belongs to the topic it last wrote on (REST knows none), and else to whatever is
+   * listened to.
+   */
   function topicOf(number: string): string | undefined {
-    return inbox.list().find(({ from, channel }) => from === number && channel === 'sms')?.context
+    const wroteOn = ({ from, channel, callback }: Message) =>
+      from === number && channel === 'sms' && callback === undefined
+    return inbox.list().find(wroteOn)?.context
   }
 
   function take({ from, to, body }: Answer): Message {

@@ -111,7 +111,8 @@ function callOrder(form: URLSearchParams): Kind {
 
 function draftOf(form: URLSearchParams, channel: Draft['channel'], body: string): Draft {
   const from = form.get('From') ?? form.get('MessagingServiceSid') ?? ''
-  return { to: form.get('To') ?? '', from, body, channel, context: 'default', tags: [] }
+  const callback = form.get('StatusCallback') ?? ''
+  return { to: form.get('To') ?? '', from, body, channel, context: 'default', tags: [], callback }
 }
 
 function wrongWithMessage(form: URLSearchParams): Wrong | undefined {

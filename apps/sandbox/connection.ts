@@ -24,9 +24,15 @@ export type Connection = {
  * - `unavailable`: HTTP 503 at the upgrade
  * - `connect_unanswered`: signalwire.connect gets no reply
  * - `connect_fault`: signalwire.connect gets a JSON-RPC -32603
+ * - `unauthorized`: signalwire.connect is refused, whatever the credentials
  * - `cut_on_receive`: the socket is killed when signalwire.receive arrives, unanswered
  */
-export type Trouble = 'unavailable' | 'connect_unanswered' | 'connect_fault' | 'cut_on_receive'
+export type Trouble =
+  | 'unavailable'
+  | 'connect_unanswered'
+  | 'connect_fault'
+  | 'unauthorized'
+  | 'cut_on_receive'
 
 /** How often each request arrived, answered or not. */
 export type Counts = { connects: number; receives: number; sends: number }

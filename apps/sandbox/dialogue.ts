@@ -40,6 +40,7 @@ function connect(connection: Connection, { id, params }: Request, around: Surrou
   around.counts.connects += 1
   if (around.trouble === 'connect_unanswered') return undefined
   if (around.trouble === 'connect_fault') return fault(id)
+  if (around.trouble === 'unauthorized') return unauthorized(id)
   const { project, token } = asParams(params.authentication)
   if (!isCredential(project) || !isCredential(token)) return unauthorized(id)
   connection.project = project

@@ -7,7 +7,10 @@ import type { Failure, MessageState, Step } from './scenarios.ts'
 
 type Channel = 'sms' | 'call'
 
-/** What a door makes of an order. `context` and `tags` travel back on every receipt. */
+/**
+ * What a door makes of an order. `context` and `tags` travel back on every receipt; `callback` is the address that news
+ * of it are posted to.
+ */
 export type Draft = {
   to: string
   from: string
@@ -15,6 +18,7 @@ export type Draft = {
   channel: Channel
   context: string
   tags: readonly string[]
+  callback?: string
 }
 
 /**

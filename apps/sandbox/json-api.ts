@@ -96,7 +96,7 @@ export function jsonApi(parts: RestParts): Hono<RestEnv> {
 function messageOrder(params: Params, project: string): Kind {
   const { status_callback: callbackUrl, custom_variables } = params
   return {
-    draft: draftOf(params, 'sms', text(params.body)),
+    draft: draftOf(params, 'sms', { body: text(params.body), callback: text(callbackUrl) }),
     callbackUrl,
     status: 201,
     accepted: (message) => messageResource(message, { project, callbackUrl }),
@@ -107,7 +107,7 @@ function messageOrder(params: Params, project: string): Kind {
 function callOrder(params: Params, project: string): Kind {
   const wanted = strings(params.status_events)
   return {
-    draft: draftOf(params, 'call', spokenIn(params.swml)),
+    draft: draftOf(params, 'call', { body: spokenIn(params.swml), callback: text(params.status_url) }),
     callbackUrl: params.status_url,
     status: 200,
     accepted: callResource,
@@ -115,8 +115,12 @@ function callOrder(params: Params, project: string): Kind {
   }
 }
 
-function draftOf({ to, from }: Params, channel: Draft['channel'], body: string): Draft {
-  return { to: text(to), from: text(from), body, channel, context: 'default', tags: [] }
+function draftOf(
+  { to, from }: Params,
+  channel: Draft['channel'],
+  said: Required<Pick<Draft, 'body' | 'callback'>>,
+): Draft {
+  return { to: text(to), from: text(from), channel, context: 'default', tags: [], ...said }
 }
 
 const text = (value: unknown) => (typeof value === 'string' ? value : '')

@@ -3,6 +3,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { type ConnectionOptions, Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { QUEUE_NAME, queuePrefix } from '#queue/delivery-queue.ts'
+import type { Trouble } from '#sandbox/connection.ts'
+import type { Door, Mood } from './door.ts'
 import type { Known } from './history.ts'
 import type { Fault, FaultOf, Place } from './plan.ts'
 import { LATENCY_MS, type Slot, type World } from './world.ts'
@@ -55,20 +57,25 @@ export function createFaults(world: World, known: readonly Known[]) {
     'every connection cut': () => mustAsk('CLIENT KILL TYPE normal'),
   }
 
+  const inTrouble =
+    (trouble: Trouble): Strike =>
+    async (lastsMs) => {
+      sandbox.setTrouble(trouble)
+      sandbox.dropConnections()
+      await wait(lastsMs)
+      sandbox.setTrouble(undefined)
+    }
+
   const ofProvider: Record<FaultOf<'provider'>, Strike> = {
     'connections cut': async () => sandbox.dropConnections(),
     restarting: async () => sandbox.restart(),
     async gone(lastsMs) {
       await sandbox.close()
-      await wait(lastsMs)
+      await world.rest.during('gone', () => wait(lastsMs))
       await sandbox.listen(world.sandboxPort)
     },
-    async 'answering 503'(lastsMs) {
-      sandbox.setTrouble('unavailable')
-      sandbox.dropConnections()
-      await wait(lastsMs)
-      sandbox.setTrouble(undefined)
-    },
+    'answering 503': inTrouble('unavailable'),
+    'refusing credentials': inTrouble('unauthorized'),
     async 'answering late'(lastsMs) {
       sandbox.setLatency(LATE_MS)
       await wait(lastsMs)
@@ -80,6 +87,24 @@ export function createFaults(world: World, known: readonly Known[]) {
         await wait(FLAP_MS)
       }
     },
+  }
+
+  const through =
+    (door: Pick<Door, 'during'>, mood: Mood): Strike =>
+    (lastsMs) =>
+      door.during(mood, () => wait(lastsMs))
+
+  const ofRest: Record<FaultOf<'rest'>, Strike> = {
+    gone: through(world.rest, 'gone'),
+    hanging: through(world.rest, 'hanging'),
+    'answering 503': through(world.rest, 'answering 503'),
+    'refusing credentials': through(world.rest, 'refusing credentials'),
+  }
+
+  const ofReceiver: Record<FaultOf<'receiver'>, Strike> = {
+    gone: through(world.receiver, 'gone'),
+    hanging: through(world.receiver, 'hanging'),
+    'answering 503': through(world.receiver, 'answering 503'),
   }
 
   const ofQueue: Record<FaultOf<'queue'>, Strike> = {
@@ -128,6 +153,8 @@ export function createFaults(world: World, known: readonly Known[]) {
   const strikes: Record<Place, Record<string, Strike>> = {
     redis: ofRedis,
     provider: ofProvider,
+    rest: ofRest,
+    receiver: ofReceiver,
     queue: ofQueue,
     'worker 0': ofWorker(worker0),
     'worker 1': ofWorker(worker1),

@@ -1,4 +1,6 @@
 /** What can be seen of the service from outside: what callers asked and were told, and what arrived on phones. */
+import { REFERENCE_PARAMETER } from '#providers/signalwire-callbacks.ts'
+import type { Sandbox } from '#sandbox/sandbox.ts'
 
 /** As GET tells it. */
 export type View = {
@@ -9,7 +11,7 @@ export type View = {
     send: number
     status: string
     queued_at: string
-    timeline: { attempt: number; outcome: string; started_at: string }[]
+    timeline: { attempt: number; outcome: string; reason?: string; provider?: string; started_at: string }[]
     possible_duplicate: boolean
   }[]
 }
@@ -45,10 +47,45 @@ export type Known = {
 }
 
 /** A message on a phone. `reference` is ours, as the provider gives it back. */
-export type Arrived = { reference: string; to: string; body: string; atMs: number }
+export type Arrived = {
+  reference: string
+  to: string
+  body: string
+  atMs: number
+  road: 'websocket' | 'REST'
+}
 
-/** `healedAtMs`: when nothing was broken any more; absent where that is not known. */
-export type History = { calls: Call[]; known: Known[]; arrived: Arrived[]; healedAtMs?: number }
+/** An event as its receiver took it. `verification` is '' where it is about none. */
+export type Told = { type: string; verification: string; signed: boolean }
+
+/** Between these the service knew that this number wants no messages, whatever was on its way. */
+export type Stop = { to: string; fromMs: number; untilMs: number; lifted?: boolean }
+
+/**
+ * `healedAtMs`: when nothing was broken any more; absent where that is not known. `told`: absent where there is no
+ * receiver.
+ */
+export type History = {
+  calls: Call[]
+  known: Known[]
+  arrived: Arrived[]
+  stops: Stop[]
+  healedAtMs?: number
+  told?: readonly Told[]
+}
+
+/** Over the websocket the reference is a tag of the message, over REST it stands in the address for news of it. */
+export function arrivalOf({
+  to,
+  body,
+  atMs,
+  tags,
+  callback,
+}: ReturnType<Sandbox['messages']>[number]): Arrived {
+  const query = URL.parse(callback ?? '')?.searchParams
+  const road = callback === undefined ? 'websocket' : 'REST'
+  return { to, body, atMs, road, reference: tags[0] ?? query?.get(REFERENCE_PARAMETER) ?? '' }
+}
 
 export const codeIn = ({ body }: Pick<Arrived, 'body'>) => /^\d{6}/.exec(body)?.[0] ?? ''
 

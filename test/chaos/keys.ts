@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis'
 
 /** BullMQ's own: no job, nothing of ours, and none of them grows. */
-const QUEUE_KEEPS = /^\{[\w-]+:queue\}:deliveries:(meta|id|events|marker|stalled-check)$/
+const QUEUE_KEEPS = /^\{[\w-]+:queue\}:(deliveries|events):(meta|id|events|marker|stalled-check)$/
 
 export async function endlessKeys(redis: Redis, prefix: string): Promise<string[]> {
   const keys = await redis.keys(`{${prefix}*`)

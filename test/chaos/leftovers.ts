@@ -45,8 +45,10 @@ export async function leftRunning(world: World): Promise<string[]> {
 }
 
 function secretsIn(text: string, { people }: Plan): string[] {
-  const numbers = people.filter(({ to }) => text.includes(to.slice(1))).map(() => 'a number in clear')
-  return [...new Set([...numbers, ...(text.includes(WORDS) ? ['a message in clear'] : [])])]
+  const numbers = new Set(people.map(({ to }) => to.slice(1)))
+  // Looked for at every digit, once: the file is large, and the sandbox lives in this program and must go on answering.
+  const held = text.matchAll(/(?=(1\d{10}))/g).some(([, digits = '']) => numbers.has(digits))
+  return [...(held ? ['a number in clear'] : []), ...(text.includes(WORDS) ? ['a message in clear'] : [])]
 }
 
 function filesIn(dir: string): string[] {

@@ -19,7 +19,7 @@ const RECOVERY_MS = 60_000
 async function play(plan: Plan): Promise<{ report: string; broken: string[] }> {
   const broken: string[] = []
   const tell = (what: string) => void broken.push(what)
-  const world = await createWorld(`chaos-${process.pid}`, tell)
+  const world = await createWorld(`chaos-${process.pid}`, { setup: plan.setup, broken: tell })
   const healed = new AbortController()
   try {
     await world.start()
@@ -43,6 +43,7 @@ async function play(plan: Plan): Promise<{ report: string; broken: string[] }> {
     healed.abort()
     await Promise.all(lives)
     await people.gather()
+    await people.listen()
     say(begunAt, 'everything has come to rest')
     broken.push(...brokenPromises(people.history))
     broken.push(...(await leftInRedis(world, plan)))
@@ -84,7 +85,7 @@ if (!(minutes > 0 && minutes <= 9) || !Number.isInteger(seed) || seed < 0) {
 } else {
   const plan = drawPlan(seed, minutes * 60_000)
   console.error(
-    `seed ${seed}: ${plan.people.length} people, ${plan.faults.length} faults, plan ${plan.print}`,
+    `seed ${seed}: ${plan.people.length} people, ${plan.faults.length} faults, PROVIDERS=${plan.setup.providers}, plan ${plan.print}`,
   )
   const { report, broken } = await play(plan)
   console.log(report)

@@ -1,8 +1,9 @@
 /** People and the application between: they ask for codes, type them right and wrong, ask again, cancel and leave. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Call, codeIn, type History, type Known, type View } from './history.ts'
+import { arrivalOf, type Call, codeIn, type History, type Known, type Stop, type View } from './history.ts'
 import type { Person } from './plan.ts'
+import { endsTold, isUntold } from './promises.ts'
 import type { World } from './world.ts'
 
 /** How often an application asks again when it got no answer or a 503, and how long it waits between. */
@@ -15,6 +16,11 @@ const RESEND_AFTER_MS = 30_500
 /** After the end of a code everything about it has come to rest. */
 const REST_MS = 5_000
 const CALL_MS = 30_000
+/** How often somebody writes STOP, or START, until it is heeded: what is written while nobody listens is lost. */
+const WRITES = 8
+const WRITES_AGAIN_MS = 2_000
+/** The fourth try of an event comes 65 s after the first; the waits of a queue that was long away, and a slow machine. */
+const TOLD_WITHIN_MS = 150_000
 
 type Answer = { call: Call; body: Record<string, unknown> }
 
@@ -28,7 +34,7 @@ const atRest = ({ status, sends }: View) =>
   )
 
 export function createPeople(world: World, options: { broken: (what: string) => void; healed: AbortSignal }) {
-  const history: History = { calls: [], known: [], arrived: [] }
+  const history: History = { calls: [], known: [], arrived: [], stops: [], told: world.receiver.told }
   const { broken, healed } = options
 
   /** One call. The one thing an API may not do while it is there is to give no answer. */
@@ -79,6 +85,14 @@ export function createPeople(world: World, options: { broken: (what: string) => 
     }
   }
 
+  function known(id: string, to: string): Known {
+    const before = history.known.find((one) => one.id === id)
+    if (before) return before
+    const first: Known = { id, to, checks: [] }
+    history.known.push(first)
+    return first
+  }
+
   async function start({ to, api, doubled }: Person): Promise<Known | undefined> {
     const request = { method: 'POST', path: '/v1/verifications', body: { to }, key: randomUUID() }
     const other = doubled ? insist('start', api === 0 ? 1 : 0, request) : undefined
@@ -87,19 +101,16 @@ export function createPeople(world: World, options: { broken: (what: string) => 
     const ids = new Set(taken.map((answer) => String(answer?.body.id)))
     if (ids.size > 1) broken(`P5 two verifications for one Idempotency-Key: ${[...ids].join(' ')}`)
     const [id] = ids
-    if (id === undefined) return undefined
-    const known: Known = { id, to, checks: [] }
-    history.known.push(known)
-    return known
+    return id === undefined ? undefined : known(id, to)
   }
 
-  async function check(known: Known, code: string, api: 0 | 1): Promise<string | undefined> {
+  async function check(one: Known, code: string, api: 0 | 1): Promise<string | undefined> {
     const key = randomUUID()
-    const path = `/v1/verifications/${known.id}/checks`
+    const path = `/v1/verifications/${one.id}/checks`
     const { call, body } = await insist('check', api, { method: 'POST', path, body: { code }, key })
     const result = typeof body.result === 'string' ? body.result : undefined
-    known.checks.push({ call, key, code, ...(result === undefined ? {} : { result }) })
-    if (result === 'approved') known.endedAtMs ??= Date.now()
+    one.checks.push({ call, key, code, ...(result === undefined ? {} : { result }) })
+    if (result === 'approved') one.endedAtMs ??= Date.now()
     return result
   }
 
@@ -115,51 +126,82 @@ export function createPeople(world: World, options: { broken: (what: string) => 
     return undefined
   }
 
-  async function act(person: Person, known: Known): Promise<void> {
+  async function act(person: Person, one: Known): Promise<void> {
     const { to, api, intent, wrong, afterMs } = person
     const other = api === 0 ? 1 : 0
     await wait(afterMs)
     if (intent === 'leaves') return
+    if (intent === 'says STOP') return changeMind(person)
     if (intent === 'cancels') {
       const { call } = await insist('cancel', api, {
         method: 'DELETE',
-        path: `/v1/verifications/${known.id}`,
+        path: `/v1/verifications/${one.id}`,
       })
-      if (call.status === 204) known.endedAtMs = Date.now()
+      if (call.status === 204) one.endedAtMs = Date.now()
       return
     }
     if (intent === 'asks again') {
       await wait(Math.max(0, RESEND_AFTER_MS - afterMs))
-      const path = `/v1/verifications/${known.id}/sends`
+      const path = `/v1/verifications/${one.id}/sends`
       await insist('resend', api, { method: 'POST', path })
     }
     const code = await codeOnPhone(to)
     for (let guess = 0; guess < (intent === 'guesses' ? 6 : wrong); guess += 1)
-      await check(known, wrongFor(code, guess), guess % 2 === 0 ? api : other)
+      await check(one, wrongFor(code, guess), guess % 2 === 0 ? api : other)
     if (code === undefined || intent === 'guesses') return
-    const typed = [check(known, code, api)]
-    if (intent === 'types it twice at once') typed.push(check(known, code, other))
+    const typed = [check(one, code, api)]
+    if (intent === 'types it twice at once') typed.push(check(one, code, other))
     await Promise.all(typed)
-    if (arrivedAt(to) && Math.abs(afterMs % 5) === 0) await check(known, code, other)
+    if (arrivedAt(to) && Math.abs(afterMs % 5) === 0) await check(one, code, other)
+  }
+
+  /** Writes until it is heeded, as the next start tells: whether that was refused for a STOP. Answers when it was told. */
+  async function write(word: 'STOP' | 'START', { to, api }: Person): Promise<number | undefined> {
+    for (let writes = 0; writes < WRITES; writes += 1) {
+      const from = arrivedAt(to)?.from
+      // Nobody has written to them yet: they know no number to write to.
+      if (from !== undefined) world.sandbox.answer({ from: to, to: from, body: word })
+      await wait(WRITES_AGAIN_MS)
+      const request = { method: 'POST', path: '/v1/verifications', body: { to }, key: randomUUID() }
+      const { call, body } = await insist('start', api, request)
+      if (call.status === 202) known(String(body.id), to)
+      const stopped = call.problem === 'recipient_opted_out'
+      // Any other refusal of a number that was stopped would have been this one.
+      const heeded = word === 'STOP' ? stopped : call.status !== undefined && call.status < 500 && !stopped
+      if (heeded) return Date.now()
+    }
+    return undefined
+  }
+
+  /** STOP, and after a while START. */
+  async function changeMind(person: Person): Promise<void> {
+    await codeOnPhone(person.to)
+    const fromMs = await write('STOP', person)
+    if (fromMs === undefined) return
+    const stop: Stop = { to: person.to, fromMs, untilMs: Number.POSITIVE_INFINITY }
+    history.stops.push(stop)
+    await wait(person.stoppedMs)
+    stop.untilMs = Date.now()
+    stop.lifted = (await write('START', person)) !== undefined
   }
 
   /** Looks until everything about it has come to rest: once its time is over, or all faults are. */
-  async function look(known: Known, api: 0 | 1): Promise<void> {
+  async function look(one: Known, api: 0 | 1): Promise<void> {
     for (let tries = 0; ; tries += 1) {
       const at = tries % 2 === 0 ? api : api === 0 ? 1 : 0
       const { call: asked, body } = await call('read', at, {
         method: 'GET',
-        path: `/v1/verifications/${known.id}`,
+        path: `/v1/verifications/${one.id}`,
       })
       if (asked.status === 404) return
       if (asked.status === 200) {
-        known.view = body as unknown as View
-        const over = Date.now() > Date.parse(known.view.expires_at) + REST_MS
-        const rested = atRest(known.view)
+        one.view = body as unknown as View
+        const over = Date.now() > Date.parse(one.view.expires_at) + REST_MS
+        const rested = atRest(one.view)
         if (rested && (over || healed.aborted)) return
         // A minute after its end it must be at rest, unless something is still broken.
-        if (healed.aborted && Date.now() > Date.parse(known.view.expires_at) + 60_000) return
-        const untilOver = Date.parse(known.view.expires_at) + REST_MS - Date.now()
+        if (healed.aborted && Date.now() > Date.parse(one.view.expires_at) + 60_000) return
+        const untilOver = Date.parse(one.view.expires_at) + REST_MS - Date.now()
         if (untilOver > 0) await wait(untilOver, undefined, { signal: healed }).catch(() => {})
       }
       await wait(1_000)
@@ -169,24 +211,30 @@ export function createPeople(world: World, options: { broken: (what: string) => 
   return {
     history,
     async live(person: Person): Promise<void> {
-      const known = await start(person)
-      if (!known) return
-      await act(person, known)
-      await look(known, person.api)
+      const first = await start(person)
+      if (!first) return
+      await act(person, first)
+      const own = history.known.filter(({ to }) => to === person.to)
+      await Promise.all(own.map((one) => look(one, person.api)))
+    },
+    /** Until every end that was seen has been told, or should have been. */
+    async listen(): Promise<void> {
+      const until = performance.now() + TOLD_WITHIN_MS
+      const untold = () => {
+        const ends = endsTold(world.receiver.told)
+        return history.known.some((one) => isUntold(one, ends))
+      }
+      while (untold() && performance.now() < until) await wait(500)
     },
     /** What arrived, and who is behind it: also of starts whose answer was lost. */
     async gather(): Promise<void> {
-      history.arrived = world.sandbox
-        .messages()
-        .map(({ to, body, atMs, tags }) => ({ to, body, atMs, reference: tags[0] ?? '' }))
+      history.arrived = world.sandbox.messages().map(arrivalOf)
       const ids = new Set(history.known.map(({ id }) => id))
       for (const { reference, to } of history.arrived) {
         const id = reference.split('/')[1] ?? ''
-        if (ids.has(id)) continue
+        if (id === '' || ids.has(id)) continue
         ids.add(id)
-        const known: Known = { id, to, checks: [] }
-        history.known.push(known)
-        await look(known, 0)
+        await look(known(id, to), 0)
       }
     },
   }

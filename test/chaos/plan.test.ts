@@ -13,7 +13,7 @@ describe('a plan', () => {
 
   it('of this seed is this one, on every machine', () => {
     const { people, faults, print } = drawPlan(1, MINUTE_MS)
-    expect([people.length, faults.length, print]).toEqual([439, 15, '2e0e8ee99378'])
+    expect([people.length, faults.length, print]).toEqual([439, 15, '18e4df8c3366'])
   })
 
   it('gives everybody a number of their own that a code can be sent to', () => {
@@ -38,8 +38,23 @@ describe('a plan', () => {
     const plans = Array.from({ length: 20 }, (_, seed) => drawPlan(seed, 5 * MINUTE_MS))
     const kinds = new Set(plans.flatMap(({ faults }) => faults.map(({ place, kind }) => `${place} ${kind}`)))
     const intents = new Set(plans.flatMap(({ people }) => people.map(({ intent }) => intent)))
-    // Seven of Redis, six of the provider, two of the queue, five of each worker, two of each API.
-    expect(kinds.size).toBe(7 + 6 + 2 + 2 * 5 + 2 * 2)
-    expect(intents.size).toBe(6)
+    // Of Redis, the provider, its REST alone, the receiver of events, the queue, each worker, each API.
+    expect(kinds.size).toBe(7 + 7 + 4 + 3 + 2 + 2 * 5 + 2 * 2)
+    expect(intents.size).toBe(7)
+    expect(new Set(plans.map(({ setup }) => setup.providers))).toEqual(new Set(['relay', 'relay,rest']))
+  })
+
+  it('breaks nothing of REST where there is only the websocket', () => {
+    for (let seed = 0; seed < 50; seed++) {
+      const { setup, faults } = drawPlan(seed, 5 * MINUTE_MS)
+      expect(setup.providers === 'relay' && faults.some(({ place }) => place === 'rest')).toBe(false)
+    }
+  })
+
+  it('asks for no number that breaks the websocket so late that it could be sent to when all faults are over', () => {
+    const { people } = drawPlan(1, 5 * MINUTE_MS)
+    const breaking = people.filter(({ to }) => /01(06|07|12)$/.test(to))
+    expect(breaking.length).toBeGreaterThan(10)
+    expect(Math.max(...breaking.map(({ atMs }) => atMs))).toBeLessThan(4 * MINUTE_MS)
   })
 })

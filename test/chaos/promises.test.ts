@@ -26,6 +26,7 @@ const message = (atMs: number, more: Partial<Arrived> = {}): Arrived => ({
   to: TO,
   body: '123456 is your code',
   atMs: BEGUN + atMs,
+  road: 'websocket',
   ...more,
 })
 type Send = View['sends'][number]
@@ -55,6 +56,7 @@ const history = (known: Partial<Known>, arrived: Arrived[], calls: Call[] = []):
   known: [{ id: ID, to: TO, checks: [], view: view([send()]), ...known }],
   arrived,
   calls,
+  stops: [],
 })
 
 describe('a history in which', () => {
@@ -89,6 +91,37 @@ describe('a history in which', () => {
   const expired = { view: view([send({ status: 'expired', timeline: [] })], 'expired') }
   it('a send runs out of time while something is broken is a good one', () => {
     expect(brokenPromises({ ...history(expired, []), healedAtMs: BEGUN + 30_000 })).toEqual([])
+  })
+
+  /** The busy number's: the provider itself says no, twice, after all is well. */
+  const refused = (attempt: number, startedAt: number) => ({
+    attempt,
+    outcome: 'busy',
+    reason: 'rate_limited',
+    started_at: iso(startedAt),
+  })
+  const twiceRefused = {
+    view: view([send({ status: 'expired', timeline: [refused(5, 30_000), refused(6, 45_000)] })], 'expired'),
+  }
+  it('a send that the provider itself put off twice runs out of time is a good one', () => {
+    expect(brokenPromises({ ...history(twiceRefused, []), healedAtMs: BEGUN + 20_000 })).toEqual([])
+  })
+
+  const stop = { to: TO, fromMs: BEGUN + 5_000, untilMs: BEGUN + 30_000 }
+  const end = { type: 'verification.approved', verification: ID, signed: true }
+  const approved = {
+    checks: [checked('approved', 'b')],
+    view: view([send()], 'approved'),
+  }
+  it.each<[string, Partial<History>]>([
+    ['it is told twice', { told: [end, end] }],
+    ['its number says STOP after it was sent', { stops: [stop] }],
+    [
+      'its number said STOP, and START before it was sent',
+      { stops: [{ ...stop, fromMs: BEGUN - 9_000, untilMs: BEGUN }] },
+    ],
+  ])('a code is approved and %s is a good one', (_, more) => {
+    expect(brokenPromises({ ...history(approved, [message(50)]), ...more })).toEqual([])
   })
 
   const overdue = send({ timeline: [{ attempt: 1, outcome: 'accepted', started_at: iso(61_900) }] })
@@ -136,6 +169,33 @@ describe('a history in which', () => {
       { ...history(expired, []), healedAtMs: BEGUN + 20_000 },
     ],
     [
+      'P4',
+      'a send that the provider put off once runs out of time though there was enough for that',
+      {
+        ...history(
+          { view: view([send({ status: 'expired', timeline: [refused(1, 11_000)] })], 'expired') },
+          [],
+        ),
+        healedAtMs: BEGUN + 5_000,
+      },
+    ],
+    [
+      'P4',
+      'a send runs out of time because we were not connected, though all was well',
+      {
+        ...history(
+          {
+            view: view(
+              [send({ status: 'expired', timeline: [{ ...refused(1, 30_000), reason: 'not_connected' }] })],
+              'expired',
+            ),
+          },
+          [],
+        ),
+        healedAtMs: BEGUN + 20_000,
+      },
+    ],
+    [
       'P5',
       'three messages leave',
       history({ view: view([twice]) }, [message(50), message(12_050), message(12_060)]),
@@ -151,6 +211,7 @@ describe('a history in which', () => {
       history({ view: view([twice]) }, [message(50), message(12_050, { body: '654321 is your code' })]),
     ],
     ['P5', 'a code arrives somewhere else', history({}, [message(50, { to: '+12025550199' })])],
+    ['P5', 'a code arrives that names no send', history({}, [message(50), message(60, { reference: '' })])],
     ['P6', 'a message leaves in the last minute', history({ view: view([overdue]) }, [message(61_950)])],
     ['P6', 'a message leaves long after its claim', history({}, [message(20_000)])],
     [
@@ -165,6 +226,26 @@ describe('a history in which', () => {
         message(50),
         message(12_050),
       ]),
+    ],
+    [
+      'P6',
+      'an attempt begins between STOP and START',
+      { ...history({ view: view([twice]) }, [message(50), message(12_050)]), stops: [stop] },
+    ],
+    [
+      'P7',
+      'an end is never told',
+      { ...history(approved, [message(50)]), told: [{ ...end, type: 'send.delivered' }] },
+    ],
+    [
+      'P7',
+      'an end is told with a wrong signature',
+      { ...history(approved, [message(50)]), told: [{ ...end, signed: false }] },
+    ],
+    [
+      'P8',
+      'anything is told with a wrong signature',
+      { ...history(approved, [message(50)]), told: [end, { ...end, signed: false }] },
     ],
     ['P7', 'a send stays queued', history({ view: view([send({ status: 'queued', timeline: [] })]) }, [])],
     [

@@ -3,15 +3,27 @@
  * policy's numbers and nothing of how the service works.
  */
 import { DEFAULT_POLICY } from '#verification/policy.ts'
-import { type Arrived, type Call, codeIn, type History, type Known, sendOf, type View } from './history.ts'
+import {
+  type Arrived,
+  type Call,
+  codeIn,
+  type History,
+  type Known,
+  type Stop,
+  sendOf,
+  type Told,
+  type View,
+} from './history.ts'
 
 /** Clocks are read in different processes, and a busy machine reads them late. */
 const SLACK_MS = 1_000
 /** A claim is acted on within a third of its lease. */
 const ACT_WITHIN_MS = DEFAULT_POLICY.leaseMs / 3
 const ANSWER_WITHIN_MS = 2_000
-/** A dead worker's job is run again within 20 s, and the longest wait between two tries is 15 s. */
-const RECOVER_WITHIN_MS = 35_000
+/** The longest wait between two tries. */
+const WAIT_MS = 15_000
+/** A dead worker's job is run again within 20 s, and may have to wait for its next try then. */
+const RECOVER_WITHIN_MS = 20_000 + WAIT_MS
 
 /** Nothing left for these, as the service tells it. */
 const UNSENT = ['queued', 'expired', 'canceled', 'superseded', 'suppressed', 'rejected']
@@ -20,12 +32,19 @@ const IN_BETWEEN = ['queued', 'submitting']
 
 export function brokenPromises(history: History): string[] {
   const arrivals = Map.groupBy(history.arrived, (message) => sendOf(message).id)
+  const ends = history.told && endsTold(history.told)
   return [
     ...history.known.flatMap((known) => [
       ...brokenByChecks(known, arrivals.get(known.id) ?? []),
       ...brokenBySends(known, arrivals.get(known.id) ?? []),
+      ...brokenByStop(known, history.stops),
+      ...brokenByTelling(known, ends),
       ...brokenByNobody(known, history.healedAtMs ?? Number.POSITIVE_INFINITY),
     ]),
+    ...(history.told ?? [])
+      .filter(({ signed }) => !signed)
+      .map(({ type }) => `P8 ${type} was told with a wrong signature`),
+    ...history.arrived.flatMap(brokenByStranger),
     ...history.calls.flatMap(brokenByAnswer),
   ]
 }
@@ -57,6 +76,11 @@ function brokenBySends(known: Known, arrived: readonly Arrived[]): string[] {
     const own = arrived.filter((message) => sendOf(message).send === send.send)
     return brokenBySend(known, view, send, own).map((what) => `${what} (${id}, send ${send.send})`)
   })
+}
+
+/** Whoever judges must see whose it is; what carries no code, such as an answer to STOP, is nobody's send. */
+function brokenByStranger(message: Arrived): string[] {
+  return codeIn(message) !== '' && sendOf(message).id === '' ? ['P5 a code arrived that names no send'] : []
 }
 
 function brokenBySend(
@@ -96,13 +120,48 @@ function brokenBySend(
   return broken
 }
 
-/** What had time enough after all was well again must not run out of it. */
+/** No claim is given for a number that said STOP; what was claimed before may be in a worker's hands a little longer. */
+function brokenByStop({ id, to, view }: Known, stops: readonly Stop[]): string[] {
+  const begun = (view?.sends ?? []).flatMap(({ timeline }) =>
+    timeline.map((one) => Date.parse(one.started_at)),
+  )
+  return stops
+    .filter((stop) => stop.to === to)
+    .filter(({ fromMs, untilMs }) => begun.some((at) => at > fromMs + SLACK_MS && at < untilMs))
+    .map(() => `P6 ${id}: an attempt began between STOP and START`)
+}
+
+/** Told at least once, in no order, after however many tries. */
+function brokenByTelling(known: Known, ends: ReadonlySet<string> | undefined): string[] {
+  const untold = ends !== undefined && isUntold(known, ends)
+  return untold ? [`P7 ${known.id}: ${known.view?.status}, and that was never told`] : []
+}
+
+/** The ends that were told with a good signature. */
+export const endsTold = (told: readonly Told[]): ReadonlySet<string> =>
+  new Set(told.filter(({ signed }) => signed).map(({ type, verification }) => `${type} ${verification}`))
+
+/** Whether it has an end that is not among these. */
+export const isUntold = ({ id, view }: Known, ends: ReadonlySet<string>): boolean =>
+  view !== undefined && view.status !== 'pending' && !ends.has(`verification.${view.status} ${id}`)
+
+/**
+ * What had time enough after all was well again must not run out of it. Where the provider itself says "not now" of one
+ * message (the sandbox's busy number does, twice), that message waits once more each time: after many tries up to 15 s,
+ * and a send whose next try would come too late expires at once. Any other reason is one of ours, and no excuse.
+ */
 function brokenByNobody({ id, view }: Known, healedAtMs: number): string[] {
   if (!view) return []
   const lastMoment = Date.parse(view.expires_at) - DEFAULT_POLICY.sendReserveMs
+  const enough = ({ queued_at, timeline }: View['sends'][number]) => {
+    const refused = timeline.filter(
+      ({ reason, started_at }) => reason === 'rate_limited' && Date.parse(started_at) > healedAtMs,
+    )
+    const leftMs = lastMoment - Math.max(healedAtMs, Date.parse(queued_at))
+    return leftMs > RECOVER_WITHIN_MS + refused.length * WAIT_MS
+  }
   return view.sends
-    .filter(({ status }) => status === 'expired')
-    .filter(({ queued_at }) => lastMoment - Math.max(healedAtMs, Date.parse(queued_at)) > RECOVER_WITHIN_MS)
+    .filter((send) => send.status === 'expired' && enough(send))
     .map(({ send }) => `P4 it expired though nothing was wrong any more (${id}, send ${send})`)
 }
 

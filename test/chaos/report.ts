@@ -1,5 +1,5 @@
 /** What happened in a run, as a table for people. */
-import { type History, sendOf } from './history.ts'
+import { type History, sendOf, type View } from './history.ts'
 import type { Fault, Plan } from './plan.ts'
 
 type Row = readonly [what: string, count: number | string]
@@ -12,6 +12,7 @@ export function reportOf(
 ): string {
   const lines = [
     `seed ${plan.seed}, ${plan.forMs / 60_000} minutes, plan ${plan.print}`,
+    `PROVIDERS=${plan.setup.providers}`,
     '',
     ...table(
       'faults',
@@ -20,8 +21,13 @@ export function reportOf(
     ...table('calls', callRows(history)),
     ...table('codes', codeRows(history)),
     ...table('sends at the end', stateRows(history)),
+    ...table('numbers that said STOP', stopRows(history)),
+    ...table(
+      'events told',
+      countsOf(history.told ?? [], ({ type }) => type),
+    ),
     ...table('promises', [['broken', broken.length]]),
-    ...broken.slice(0, 50).map((what) => `  ${what}`),
+    ...broken.slice(0, 50).flatMap((what) => [`  ${what}`, ...aboutOne(what, history)]),
   ]
   return lines.join('\n')
 }
@@ -59,6 +65,7 @@ function codeRows({ known, arrived }: History): Row[] {
       ({ result }) => `answered ${result}`,
     ),
     ['SMS', arrived.length],
+    ...countsOf(arrived, ({ road }) => `SMS over ${road === 'REST' ? 'REST' : 'the websocket'}`),
     ['second SMS of a send', [...bySend.values()].filter((all) => all.length > 1).length],
   ]
 }
@@ -67,6 +74,25 @@ function stateRows({ known }: History): Row[] {
   const sends = known.flatMap(({ view }) => view?.sends ?? [])
   return [
     ...countsOf(sends, ({ status }) => status),
+    ['tried over both roads', sends.filter(wentBothRoads).length],
     ['possible duplicates told', sends.filter((send) => send.possible_duplicate).length],
+  ]
+}
+
+/** All that was seen of the one a sentence names, for whoever must find out why. */
+function aboutOne(what: string, { known, healedAtMs }: History): string[] {
+  const one = known.find(({ id }) => what.includes(id))
+  if (!one?.view) return []
+  const healed = healedAtMs === undefined ? '' : ` healed ${new Date(healedAtMs).toISOString()}`
+  return [`    ending ${one.to.slice(-4)}${healed} ${JSON.stringify(one.view)}`]
+}
+
+const wentBothRoads = ({ timeline }: View['sends'][number]) =>
+  new Set(timeline.flatMap(({ provider }) => provider ?? [])).size > 1
+
+function stopRows({ stops }: History): Row[] {
+  return [
+    ['heeded', stops.length],
+    ['lifted by START', stops.filter(({ lifted }) => lifted).length],
   ]
 }

@@ -15,10 +15,12 @@ function chaos(...args: string[]) {
 it('a few seconds of it print the plan, what happened and that no promise was broken', {
   timeout: 200_000,
 }, async () => {
-  const [code, report, progress] = await chaos('--minutes', '0.2', '--seed', '1')
+  const [code, report, progress] = await chaos('--minutes', '0.2', '--seed', '35')
   expect(report).toMatch(/^promises\n {2}broken +0$/m)
-  expect(report).toMatch(/^seed 1, 0\.2 minutes, plan [0-9a-f]{12}$/m)
-  expect(progress).toContain('seed 1: 108 people, 5 faults')
+  expect(report).toMatch(/^seed 35, 0\.2 minutes, plan [0-9a-f]{12}$/m)
+  expect(progress).toContain('seed 35: 95 people, 4 faults, PROVIDERS=relay,rest')
+  for (const what of ['SMS over the websocket', 'SMS over REST', 'heeded', 'verification.approved'])
+    expect(report).toMatch(new RegExp(`^ {2}${what} +[1-9]`, 'm'))
   expect(code).toBe(0)
 })
 

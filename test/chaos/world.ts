@@ -5,7 +5,9 @@ import { createSandbox } from '#sandbox/sandbox.ts'
 import { NO_LIMITS } from '#test/fixtures/no-limits.ts'
 import { type Program, startProgram } from '#test/fixtures/program.ts'
 import { startOwnRedis } from '#test/fixtures/redis-server.ts'
-import type { Place } from './plan.ts'
+import { createDoor, handOn } from './door.ts'
+import type { Place, Setup } from './plan.ts'
+import { createReceiver, SECRET } from './receiver.ts'
 
 const MESSAGES_KEPT = 100_000
 /** What a provider takes to answer: there is always a message in its hands. */
@@ -35,10 +37,16 @@ export type Slot = {
   output(): string
 }
 
-export async function createWorld(prefix: string, broken: (what: string) => void) {
+export async function createWorld(
+  prefix: string,
+  { setup, broken }: { setup: Setup; broken: (what: string) => void },
+) {
   const redis = await startOwnRedis()
   const sandbox = createSandbox({ pace: 0.2, capacity: MESSAGES_KEPT, latencyMs: LATENCY_MS })
   const sandboxPort = await sandbox.listen(0)
+  const rest = await createDoor(handOn(sandboxPort))
+  const receiver = await createReceiver()
+  const publicPort = await freePort()
   const env = {
     ...NO_LIMITS,
     REDIS_URL: redis.url,
@@ -46,17 +54,30 @@ export async function createWorld(prefix: string, broken: (what: string) => void
     SANDBOX_URL: `ws://127.0.0.1:${sandboxPort}`,
     CODE_TTL_SECONDS: String(CODE_TTL_SECONDS),
     SIGNALWIRE_NUMBER: SENDERS,
+    WEBHOOK_URL: receiver.url,
+    WEBHOOK_SECRET: SECRET,
+    WEBHOOK_ALLOW_PRIVATE: 'on',
+    PROVIDERS: setup.providers,
+    // With callbacks, which all come to the first API; while it is away they are lost.
+    ...(setup.providers === 'relay,rest' && {
+      SIGNALWIRE_REST_URL: rest.url,
+      PUBLIC_URL: `http://127.0.0.1:${publicPort}`,
+      SIGNALWIRE_SIGNING_KEY: 'sandbox',
+    }),
   }
   const worker = { ...env, NODE_OPTIONS: BLOCKABLE, BLOCKED_MS: String(BLOCKED_MS) }
-  const slot = (place: Place, main: string, variable: string, own: Record<string, string>) =>
-    createSlot({ place, main, variable, env: own, broken })
+  const slot = async (
+    place: Place,
+    main: string,
+    own: { variable: string; env: Record<string, string>; port?: number },
+  ) => createSlot({ place, main, broken, ...own, port: own.port ?? (await freePort()) })
   const apis = [
-    await slot('api 0', 'apps/api/main.ts', 'PORT', env),
-    await slot('api 1', 'apps/api/main.ts', 'PORT', env),
+    await slot('api 0', 'apps/api/main.ts', { variable: 'PORT', env, port: publicPort }),
+    await slot('api 1', 'apps/api/main.ts', { variable: 'PORT', env }),
   ] as const
   const workers = [
-    await slot('worker 0', 'apps/worker/main.ts', 'WORKER_PORT', worker),
-    await slot('worker 1', 'apps/worker/main.ts', 'WORKER_PORT', worker),
+    await slot('worker 0', 'apps/worker/main.ts', { variable: 'WORKER_PORT', env: worker }),
+    await slot('worker 1', 'apps/worker/main.ts', { variable: 'WORKER_PORT', env: worker }),
   ] as const
   const slots = [...apis, ...workers]
 
@@ -64,11 +85,16 @@ export async function createWorld(prefix: string, broken: (what: string) => void
     redis,
     sandbox,
     sandboxPort,
+    rest,
+    receiver,
     prefix,
     apis,
     workers,
     slots,
-    start: () => Promise.all(slots.map((one) => one.start())),
+    async start(): Promise<void> {
+      await Promise.all([rest.open(), receiver.open()])
+      await Promise.all(slots.map((one) => one.start()))
+    },
     /** Every program that runs says that it is ready, or that is a broken promise. */
     async expectReady(ms: number): Promise<void> {
       await Promise.all(
@@ -81,21 +107,21 @@ export async function createWorld(prefix: string, broken: (what: string) => void
     async close(): Promise<void> {
       for (const one of slots) one.running()?.kill('SIGKILL')
       await Promise.all(slots.map((one) => one.running()?.ended))
-      await sandbox.close()
+      await Promise.all([sandbox.close(), rest.close(), receiver.close()])
       await redis.stop()
     },
   }
 }
 
-async function createSlot(options: {
+function createSlot(options: {
   place: Place
   main: string
   variable: string
   env: Record<string, string>
+  port: number
   broken: (what: string) => void
-}): Promise<Slot> {
-  const { place, main, variable, env, broken } = options
-  const port = await freePort()
+}): Slot {
+  const { place, main, variable, env, port, broken } = options
   const outputs: Program[] = []
   /** Times between which it was, or was about to be, away. */
   const away: { from: number; to: number }[] = []

@@ -1,6 +1,6 @@
 /** What a person writes on a phone, as clients of the Realtime websocket hear it and as the inbox keeps it. */
 import { describe, expect, it, vi } from 'vitest'
-import { connectSdk, FROM, openSocket, order, phone, postJson, startSandbox } from './clients.ts'
+import { connectSdk, FROM, openSocket, order, phone, postForm, postJson, startSandbox } from './clients.ts'
 
 const STOP = { from: phone('0100'), to: FROM, body: 'STOP' }
 
@@ -63,6 +63,16 @@ describe('an answer', () => {
     await Promise.all([deaf, one, other].map((socket) => socket.ask('signalwire.ping', {})))
     expect(heard()).toMatchObject([{ context: 'otp', body: 'STOP' }])
     expect(deaf.events()).toEqual([])
+  })
+
+  it('goes there too when a message over REST came in between, which has no topic', async () => {
+    const { url, socket, post, heard } = await listening('otp')
+    await socket.ask('messaging.send', order('0111', 'otp'))
+    const form = { From: FROM, To: phone('0100'), Body: 'hello' }
+    const sent = await postForm(`${url}/api/laml/2010-04-01/Accounts/project/Messages`, form)
+    expect(sent.status).toBe(201)
+    await post(STOP)
+    await vi.waitFor(() => expect(heard()).toMatchObject([{ context: 'otp', body: 'STOP' }]))
   })
 
   it('that nobody listens for is lost, and says so', async () => {

@@ -2,7 +2,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { expect, vi } from 'vitest'
-import type { Arrived, Known, View } from '#test/chaos/history.ts'
+import { QUEUE_NAME, queuePrefix } from '#queue/delivery-queue.ts'
+import { arrivalOf, type Known, type View } from '#test/chaos/history.ts'
 import { endlessKeys } from '#test/chaos/keys.ts'
 import { brokenPromises } from '#test/chaos/promises.ts'
 import { numberEnding, type Service } from '#test/fixtures/service.ts'
@@ -16,24 +17,34 @@ export async function begin(service: Service, to: string): Promise<Begun> {
   return { id: String(body.id), to }
 }
 
-/** Asks for the codes as they arrived, then for every promise, and ends the programs: each must go in time. */
-export async function expectNothingBroken(service: Service, redisUrl: string, begun: readonly Begun[]) {
+/**
+ * Asks for the codes as they arrived, then for every promise, and ends the programs: each must go in time. Of every
+ * verification that was started, where none are named.
+ */
+export async function expectNothingBroken(
+  service: Service,
+  redisUrl: string,
+  begun: readonly Begun[] = service.begun(),
+) {
   const known: Known[] = []
   // A few at a time: this is no load test.
   for (let at = 0; at < begun.length; at += 10)
     known.push(...(await Promise.all(begun.slice(at, at + 10).map((one) => approve(service, one)))))
-  const arrived: Arrived[] = service.sandbox
-    .messages()
-    .map(({ to, body, atMs, tags }) => ({ to, body, atMs, reference: tags[0] ?? firstSendTo(to, begun) }))
-  expect(brokenPromises({ calls: [], known, arrived })).toEqual([])
+  const arrived = service.sandbox.messages().map(arrivalOf)
+  expect(brokenPromises({ calls: [], known, arrived, stops: [] })).toEqual([])
   await expectBoundedKeys(service, redisUrl)
   await service.end()
 }
 
-/** A message that went over REST has no tag; here each number is sent to once. */
-function firstSendTo(number: string, begun: readonly Begun[]): string {
-  const id = begun.find(({ to }) => to === number)?.id
-  return id === undefined ? '' : `default/${id}/1`
+/** Waits until the queue holds no job: whatever was still to be done has been done. */
+export async function expectIdle(service: Service, redisUrl: string): Promise<void> {
+  const redis = new Redis(redisUrl)
+  try {
+    const jobs = () => redis.keys(`${queuePrefix(service.prefix)}:${QUEUE_NAME}:s-*`)
+    await vi.waitFor(async () => expect(await jobs()).toEqual([]), { timeout: 30_000, interval: 100 })
+  } finally {
+    redis.disconnect()
+  }
 }
 
 /** The right code, twice at once; then a look at what became of it. */

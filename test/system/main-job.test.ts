@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
 import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
+import { expectIdle, expectNothingBroken } from './aftermath.ts'
 
 let service: Service
 
@@ -87,7 +88,7 @@ describe('a hundred verifications at once on two apis and two workers', () => {
 })
 
 /** What the ledger and the phone say in the end, per scenario of the sandbox. */
-describe('a destination ending in', () => {
+describe.concurrent('a destination ending in', () => {
   it.each([
     ['0100', 'delivered', 1],
     ['0102', 'undelivered', 1],
@@ -121,4 +122,10 @@ describe('what the programs wrote, at every level and after all of the above,', 
     }
     expect(lines).not.toContain('Do not share')
   })
+})
+
+it('after all of the above no promise is broken, and nothing is left', { timeout: 60_000 }, async () => {
+  expect(service.begun().length).toBeGreaterThan(110)
+  await expectIdle(service, testRedisUrl())
+  await expectNothingBroken(service, testRedisUrl())
 })

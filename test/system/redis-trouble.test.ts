@@ -1,16 +1,20 @@
 /** Redis away, frozen, killed and back, under the programs as they run (P9). */
-import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type OwnRedis, startOwnRedis } from '#test/fixtures/redis-server.ts'
+import { describe, expect, it, type TestContext, vi } from 'vitest'
+import { startOwnRedis } from '#test/fixtures/redis-server.ts'
 import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
+import { atRest, expectIdle, expectNothingBroken } from './aftermath.ts'
 
-let redis: OwnRedis
-let service: Service | undefined
+async function alone({ onTestFinished }: TestContext) {
+  const redis = await startOwnRedis()
+  onTestFinished(() => redis.stop())
+  return redis
+}
 
-afterEach(async () => {
-  await service?.stop()
-  service = undefined
-  await redis.stop()
-})
+async function starting({ onTestFinished }: TestContext, redisUrl: string, workers = 1): Promise<Service> {
+  const service = await startService({ redisUrl, workers })
+  onTestFinished(() => service.stop())
+  return service
+}
 
 const eventually = <T>(read: () => Promise<T>, timeout = 14_000) =>
   vi.waitFor(read, { timeout, interval: 50 })
@@ -36,14 +40,13 @@ async function expectServiceUnavailable(running: Service, id: unknown): Promise<
   }
 }
 
-describe('Redis', () => {
+describe.concurrent('Redis', () => {
   it('down at start: the programs stay up, are not ready, and recover by themselves', {
     timeout: 40_000,
-  }, async () => {
-    redis = await startOwnRedis()
+  }, async (context) => {
+    const redis = await alone(context)
     await redis.kill()
-    service = await startService({ redisUrl: redis.url })
-    const running = service
+    const running = await starting(context, redis.url)
     const api = running.apis[0]?.url
     const worker = running.workers[0]?.url
     await eventually(async () => expect((await fetch(`${api}/livez`)).status).toBe(200))
@@ -58,13 +61,14 @@ describe('Redis', () => {
     expect(await running.check(body.id, await running.codeAt(to))).toMatchObject({
       body: { result: 'approved' },
     })
+    await expectNothingBroken(running, redis.url)
   })
 
   it('killed and back: refusals within two seconds, then what was pending goes on', {
     timeout: 40_000,
-  }, async () => {
-    redis = await startOwnRedis()
-    service = await startService({ redisUrl: redis.url })
+  }, async (context) => {
+    const redis = await alone(context)
+    const service = await starting(context, redis.url)
     await service.ready()
     const to = numberEnding()
     const { body } = await service.start(to)
@@ -79,13 +83,14 @@ describe('Redis', () => {
     await service.ready()
     expect(await service.check(body.id, code)).toMatchObject({ body: { result: 'approved' } })
     expect(await service.arrived(to)).toHaveLength(1)
+    await expectNothingBroken(service, redis.url)
   })
 
   it('frozen for a while: refusals within two seconds, no crash, nothing sent twice', {
     timeout: 40_000,
-  }, async () => {
-    redis = await startOwnRedis()
-    service = await startService({ redisUrl: redis.url })
+  }, async (context) => {
+    const redis = await alone(context)
+    const service = await starting(context, redis.url)
     await service.ready()
     const to = numberEnding()
     const { body } = await service.start(to)
@@ -98,14 +103,14 @@ describe('Redis', () => {
       body: { result: 'approved' },
     })
     expect(await service.arrived(to)).toHaveLength(1)
+    await expectNothingBroken(service, redis.url)
   })
 
   it('frozen while a send is accepted, and its worker killed before it is recorded: one more at most, same code', {
     timeout: 60_000,
-  }, async () => {
-    redis = await startOwnRedis()
-    service = await startService({ redisUrl: redis.url })
-    const running = service
+  }, async (context) => {
+    const redis = await alone(context)
+    const running = await starting(context, redis.url)
     await running.ready()
     running.sandbox.setLatency(300)
     const to = numberEnding('0111')
@@ -126,45 +131,28 @@ describe('Redis', () => {
     expect(new Set(codes).size).toBe(1)
     const view = await running.call('GET', `/v1/verifications/${body.id}`)
     expect(view.body.sends).toMatchObject([{ possible_duplicate: true }])
+    await expectNothingBroken(running, redis.url)
   })
 
   it('killed and back under traffic: every 202 is delivered once or ends visibly', {
     timeout: 60_000,
-  }, async () => {
-    redis = await startOwnRedis()
-    service = await startService({ redisUrl: redis.url, workers: 2 })
-    await service.ready()
-    const running = service
-    const stored: { to: string; id: unknown }[] = []
-    let statuses = new Set<number>()
+  }, async (context) => {
+    const redis = await alone(context)
+    const running = await starting(context, redis.url, 2)
+    await running.ready()
+    const statuses = new Set<number>()
     async function traffic(rounds: number): Promise<void> {
-      for (let round = 0; round < rounds; round++) {
-        const to = numberEnding()
-        const answer = await running.start(to)
-        statuses = statuses.add(answer.status)
-        if (answer.status === 202) stored.push({ to, id: answer.body.id })
-      }
+      for (let round = 0; round < rounds; round++) statuses.add((await running.start(numberEnding())).status)
     }
-    const before = traffic(60)
-    await before
-    const during = Promise.all([traffic(30), redis.kill()])
-    await during
+    await traffic(60)
+    await Promise.all([traffic(30), redis.kill()])
     await redis.restart()
     await running.ready()
     await traffic(60)
     expect([...statuses].sort()).toEqual([202, 503])
-    for (const { to, id } of stored) {
-      const answer = await running.call('GET', `/v1/verifications/${id}`)
-      // Written in the last second before the kill: Redis itself has lost it, and the caller is told so.
-      if (answer.status === 404) continue
-      await eventually(
-        async () =>
-          expect(['delivered', 'accepted', 'expired', 'unknown']).toContain(await running.delivery(id)),
-        STALLED_JOB_MS,
-      )
-      expect((await running.arrived(to)).length).toBeLessThanOrEqual(2)
-      expect(new Set(await running.arrived(to)).size).toBeLessThanOrEqual(1)
-    }
-    expect(stored.length).toBeGreaterThan(100)
+    expect(running.begun().length).toBeGreaterThan(100)
+    await atRest(running, running.begun(), STALLED_JOB_MS)
+    await expectIdle(running, redis.url)
+    await expectNothingBroken(running, redis.url)
   })
 })

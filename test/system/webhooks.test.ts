@@ -1,35 +1,34 @@
 /** Events out of the programs as they run: told whole, told by the next worker when one is killed, holding up nothing. */
 import { Webhook } from 'standardwebhooks'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { receiver, SECRET } from '#test/fixtures/receiver.ts'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
-import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
-
-let service: Service | undefined
-afterEach(async () => {
-  await service?.stop()
-  service = undefined
-})
+import { numberEnding, startService } from '#test/fixtures/service.ts'
 
 const eventually = <T>(read: () => T | Promise<T>, timeout = 14_000) =>
   vi.waitFor(read, { timeout, interval: 50 })
 
-async function running(url: URL, more: { workers?: number; env?: Record<string, string> } = {}) {
-  service = await startService({
+async function running(
+  { onTestFinished }: TestContext,
+  url: URL,
+  more: { workers?: number; env?: Record<string, string> } = {},
+) {
+  const service = await startService({
     redisUrl: testRedisUrl(),
     workers: more.workers ?? 1,
     env: { WEBHOOK_URL: url.href, WEBHOOK_SECRET: SECRET, WEBHOOK_ALLOW_PRIVATE: 'on', ...more.env },
   })
+  onTestFinished(() => service.stop())
   await service.ready()
   return service
 }
 
 const typeOf = ({ body }: { body: string }) => JSON.parse(body).type as string
 
-describe('a receiver', () => {
-  it('is told how a code was asked for, carried and typed in', { timeout: 30_000 }, async () => {
-    const { url, received } = await receiver()
-    const system = await running(url)
+describe.concurrent('a receiver', () => {
+  it('is told how a code was asked for, carried and typed in', { timeout: 30_000 }, async (context) => {
+    const { url, received } = await receiver([], context.onTestFinished)
+    const system = await running(context, url)
     const to = numberEnding()
     const { body } = await system.start(to)
     const code = await system.codeAt(to)
@@ -50,10 +49,13 @@ describe('a receiver', () => {
 
   it('is told by the next worker what a killed one had in the outbox, in the queue and in hand', {
     timeout: 60_000,
-  }, async () => {
+  }, async (context) => {
     // Never answered: those are in the hands of the worker that is killed.
-    const { url, received, answers } = await receiver(Array.from({ length: 10 }, () => () => {}))
-    const system = await running(url, { workers: 0 })
+    const { url, received, answers } = await receiver(
+      Array.from({ length: 10 }, () => () => {}),
+      context.onTestFinished,
+    )
+    const system = await running(context, url, { workers: 0 })
     const start = async () => String((await system.start(numberEnding('0106'))).body.id)
     const ids = [await start(), await start()]
     const first = await system.startWorker()
@@ -76,9 +78,10 @@ describe('a receiver', () => {
     expect(names).toEqual([1, 1, 1, 1])
   })
 
-  it('that never answers holds up no code, and no stop', { timeout: 40_000 }, async () => {
-    const { url, received } = await receiver(Array.from({ length: 1_000 }, () => () => {}))
-    const system = await running(url, { env: { SHUTDOWN_DEADLINE_SECONDS: '2' } })
+  it('that never answers holds up no code, and no stop', { timeout: 40_000 }, async (context) => {
+    const hung = Array.from({ length: 1_000 }, () => () => {})
+    const { url, received } = await receiver(hung, context.onTestFinished)
+    const system = await running(context, url, { env: { SHUTDOWN_DEADLINE_SECONDS: '2' } })
     const numbers = Array.from({ length: 20 }, () => numberEnding())
     for (const to of numbers) await system.start(to)
     for (const to of numbers) await system.codeAt(to)
