@@ -48,6 +48,7 @@ export function luaPolicy(policy: Policy): string {
     unknown: policy.unknown,
     submissions_max: policy.submissionsMax,
     receipt_wait_ms: policy.receiptWaitMs,
+    last_try_ms: policy.lastTryMs,
     lease_ms: policy.leaseMs,
     sweep_after_ms: policy.sweepAfterMs,
     idempotency_ttl_ms: policy.idempotencyTtlMs,

@@ -83,8 +83,14 @@ if outcome == 'rejected' then return rest(left > 0 and 'unknown' or 'rejected', 
 local newest = tonumber(send) == sends
 local function in_time(ms) return status == 'pending' and newest and now + ms < expires - policy.send_reserve_ms end
 
+-- A wait that would outlast the send is cut: one more attempt is made shortly before the last moment.
+local function cut(ms)
+  local last_ms = expires - policy.send_reserve_ms - policy.last_try_ms - now
+  return ms > last_ms and last_ms >= policy.last_try_ms and last_ms or ms
+end
+
 if outcome == 'busy' then
-  local ms = tonumber(wait_ms)
+  local ms = cut(tonumber(wait_ms))
   if in_time(ms) then return retry_in(ms, left > 0 and 'unknown' or 'queued', 'submitted', left, 'reason', reason) end
   if left > 0 then return rest('unknown', 'submitted', left) end
   if status == 'pending' and not newest then return rest('superseded', 'submitted', left, 'reason', 'superseded') end

@@ -61,6 +61,8 @@ export type Policy = {
    * noticed, how long a worker that could not reach Redis may still record what came of its attempt.
    */
   receiptWaitMs: number
+  /** How long before its last moment a send that was busy is tried once more, where its wait would have outlasted it. */
+  lastTryMs: number
   /** How long a worker holds an attempt; longer than any provider's own deadline. */
   leaseMs: number
   /** How long a stored send may lie before the sweeper brings it to the queue. */
@@ -126,6 +128,7 @@ export const DEFAULT_POLICY: Policy = {
   unknown: 'resend',
   submissionsMax: 2,
   receiptWaitMs: 10 * second,
+  lastTryMs: 2 * second,
   leaseMs: 13 * second,
   sweepAfterMs: 5 * second,
   idempotencyTtlMs: 24 * hour,

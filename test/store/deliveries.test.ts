@@ -327,8 +327,18 @@ describe('an outcome', () => {
     expect((claim.kind === 'wait' && claim.waitMs) || 0).toBeGreaterThan(4_000)
   })
 
-  it('busy past the deadline ends the send unsent', async () => {
+  it('busy for longer than it lives is tried once more, shortly before its last moment', async () => {
     const ledger = await queued()
+    await ledger.claim()
+    const recorded = await ledger.record(busy, 'first', 3_600_000)
+    const waitMs = recorded.kind === 'retry' ? recorded.waitMs : 0
+    expect(waitMs).toBeGreaterThan(237_000)
+    expect(waitMs).toBeLessThanOrEqual(238_000)
+    expect(await ledger.hash(ledger.id)).toMatchObject({ '1:state': 'queued', '1:submitted': '0' })
+  })
+
+  it('busy with no time for one more ends the send unsent', async () => {
+    const ledger = await queued({ lastTryMs: 240_000 })
     await ledger.claim()
     expect(await ledger.record(busy, 'first', 240_000)).toEqual({ kind: 'recorded', state: 'expired' })
     expect(await ledger.hash(ledger.id)).toMatchObject({ '1:reason': 'not_sent_in_time', '1:submitted': '0' })
@@ -359,7 +369,7 @@ describe('an outcome', () => {
   })
 
   it('unknown and then busy may still be tried, and is never told as unsent', async () => {
-    const ledger = await queued({ receiptWaitMs: 0 })
+    const ledger = await queued({ receiptWaitMs: 0, lastTryMs: 240_000 })
     await ledger.claim()
     await ledger.record(unknown)
     await ledger.claim('second')
