@@ -6,5 +6,7 @@ export default defineConfig({
     globalSetup: ['test/fixtures/global-setup.ts'],
     testTimeout: 15_000,
     hookTimeout: 30_000,
+    // Tests of processes wait most of the time: one more than a machine of two cores has.
+    maxWorkers: 3,
   },
 })
