@@ -159,7 +159,8 @@ export function createInbound(deps: {
       const fields = { ...fieldsOf(asked), attempt, outcome: outcome.kind }
       if (outcome.kind === 'accepted') return log.info(fields, 'answer')
       log.warn({ ...fields, reason: 'reason' in outcome ? outcome.reason : undefined }, 'answer')
-      if (outcome.kind !== 'busy' || attempt === ATTEMPTS_MAX || stopping.signal.aborted) return
+      if (outcome.kind !== 'busy' || attempt >= (outcome.triesMax ?? ATTEMPTS_MAX) || stopping.signal.aborted)
+        return
       await pause(Math.max(backoffMs(attempt, deps.random), outcome.retryAfterMs ?? 0))
     }
   }

@@ -63,11 +63,10 @@ const isForm = (contentType: string) => /^application\/x-www-form-urlencoded\b/i
 function newsOfForm(body: string) {
   const form = new URLSearchParams(body)
   const state = form.get('MessageStatus')
-  const code = form.get('ErrorCode')
   return {
     id: form.get('MessageSid'),
     state: state === 'sending' ? 'initiated' : state,
-    reason: code ? `error ${code}` : '',
+    code: form.get('ErrorCode'),
   }
 }
 
@@ -75,7 +74,7 @@ function newsOfJson(body: string) {
   const { id, status, error_message, error_code, params } = fieldsOf(parsed(body))
   const { call_id, call_state, end_reason } = fieldsOf(params)
   if (call_id !== undefined) return { id: call_id, ...newsOfCall(call_state, end_reason) }
-  return { id, state: status, reason: error_message ?? error_code }
+  return { id, state: status, reason: error_message, code: error_code }
 }
 
 function parsed(body: string): unknown {

@@ -129,18 +129,27 @@ function outcomeOfSuccess(body: unknown): Outcome {
   return typeof id === 'string' && id !== '' ? { kind: 'accepted', messageId: id } : unknown('no_message_id')
 }
 
+const REFUSED: Refusal = { kind: 'rejected', reason: 'refused_by_provider' }
+/** A space or project that is none: no word about the number, and another road may exist. */
+const NOT_THERE: Refusal = { kind: 'busy', reason: 'misconfigured' }
+
+/** Such a code beside a 5xx may stand for a fault after the message was taken. */
+const SAYS_NOTHING: ReadonlySet<OutcomeReason> = new Set(['provider_fault', 'carrier_refused'])
+
 /** Undefined where the answer does not say that nothing was sent. */
 function refusalIn({ status, body, retryAfterMs }: Omit<Answered, 'kind'>): Refusal | undefined {
   const { code, errors } = fieldsOf(body)
   const [first] = Array.isArray(errors) ? errors : []
   const coded = refusalOf(String(code ?? fieldsOf(first).code))
   if (status >= 400 && status < 500) {
-    return coded ?? refusalOf(String(status)) ?? { kind: 'rejected', reason: 'refused_by_provider' }
+    return coded ?? (status === 404 ? NOT_THERE : refusalOf(String(status))) ?? REFUSED
   }
-  if (status === 503 && (coded || retryAfterMs !== undefined)) {
-    return coded ?? { kind: 'busy', reason: 'provider_fault' }
+  const said = status >= 500 && coded && !SAYS_NOTHING.has(coded.reason) ? coded : undefined
+  if (status !== 503) return said
+  if (coded?.reason === 'provider_fault' || retryAfterMs !== undefined) {
+    return said ?? { kind: 'busy', reason: 'provider_fault' }
   }
-  return status >= 500 && coded?.reason !== 'provider_fault' ? coded : undefined
+  return said
 }
 
 function statusAfter(reply: Reply, outcome: Outcome): ProviderStatus {

@@ -154,6 +154,7 @@ export function createDeliveries(deps: {
         waitMs,
         outcome.provider ?? '-',
         from,
+        ('triesMax' in outcome && outcome.triesMax) || 0,
       ])
       if (reply[0] === 'retry') return { kind: 'retry', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'stale') return { kind: 'stale' }

@@ -3,7 +3,8 @@
 -- KEYS[1] verification hash
 -- KEYS[2] agenda       sorted set
 -- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown | found), provider's message id or '',
---         reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number or ''
+--         reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number or '',
+--         how many attempts may be busy for this reason (0: any number)
 --
 -- Replies {'recorded', state}: the send has come to rest
 --         {'retry', ms}: the send is to be tried again then
@@ -15,7 +16,7 @@
 --@include ledger.lua
 
 local key, agenda = unpack(KEYS)
-local id, send, token, outcome, message, reason, wait_ms, provider, from = unpack(ARGV)
+local id, send, token, outcome, message, reason, wait_ms, provider, from, tries_max = unpack(ARGV)
 local now = now_ms()
 local state, held, submitted, attempts, at = get_send(key, send, 'state', 'token', 'submitted', 'attempts', 'at')
 if held ~= token then return { 'stale' } end
@@ -58,6 +59,18 @@ if state == 'submitting' or state == 'unknown' then
   if outcome == 'found' then return rest('accepted', 'submitted', left) end
 end
 if state ~= 'submitting' then return { 'recorded', state } end
+
+-- Attempts that were busy for this reason, this one included.
+local function tries()
+  local count = 0
+  for attempt = 1, attempts do
+    local earlier = get_send(key, send, 'a' .. attempt)
+    if earlier and string.match(earlier, '^%d+ %S+ busy %d+ (%S+)') == reason then count = count + 1 end
+  end
+  return count
+end
+
+if outcome == 'busy' and tonumber(tries_max or 0) > 0 and tries() >= tonumber(tries_max) then outcome = 'rejected' end
 
 -- Then the send stays unknown, never told as unsent.
 if outcome == 'rejected' then return rest(left > 0 and 'unknown' or 'rejected', 'reason', reason) end

@@ -80,7 +80,12 @@ describe('an answer to a call', () => {
       { kind: 'rejected', reason: 'refused_by_provider' },
     ],
     ['of our number', invalid('invalid_from_number'), { kind: 'rejected', reason: 'misconfigured' }],
-    ['without funds', invalid('insufficient_balance'), { kind: 'busy', reason: 'account_blocked' }],
+    ['without funds', invalid('insufficient_balance'), { kind: 'rejected', reason: 'account_blocked' }],
+    [
+      'of a space that is none',
+      (r) => r.json(404, { error: 'Not Found' }),
+      { kind: 'busy', reason: 'misconfigured' },
+    ],
     ['of a code nobody knows', invalid('x'), { kind: 'rejected', reason: 'refused_by_provider' }],
     [
       'without scope',

@@ -90,7 +90,11 @@ describe('an answer', () => {
       (r) => r.json(400, { code: 21212 }),
       { kind: 'rejected', reason: 'misconfigured' },
     ],
-    ['400 without funds', (r) => r.json(400, { code: 30002 }), busy('account_blocked')],
+    [
+      '400 without funds',
+      (r) => r.json(400, { code: 30002 }),
+      { kind: 'rejected', reason: 'account_blocked' },
+    ],
     [
       '400 that says nothing',
       (r) => r.response.writeHead(400).end(),
@@ -98,6 +102,13 @@ describe('an answer', () => {
     ],
     ['401', (r) => r.json(401, { code: 20003 }), busy('credentials_refused')],
     ['403 that says nothing', (r) => r.response.writeHead(403).end(), busy('credentials_refused')],
+    ['404 of a space or project that is none', (r) => r.response.writeHead(404).end(), busy('misconfigured')],
+    ['404 with 20404', (r) => r.json(404, { code: 20404 }), busy('misconfigured')],
+    [
+      '404 with 21211, which is about the number',
+      (r) => r.json(404, { code: 21211 }),
+      { kind: 'rejected', reason: 'refused_by_provider' },
+    ],
     ['408', (r) => r.response.writeHead(408).end(), busy('provider_fault')],
     [
       '422 with a code nobody knows',
@@ -120,6 +131,16 @@ describe('an answer', () => {
       '500 with 20429, which says that it was refused',
       (r) => r.json(500, { code: 20429 }),
       busy('rate_limited'),
+    ],
+    [
+      '500 of an unknown error',
+      (r) => r.json(500, { errors: [{ code: 'unknown_error' }] }),
+      unknown('provider_fault'),
+    ],
+    [
+      '503 of an unknown error',
+      (r) => r.json(503, { errors: [{ code: 'unknown_error' }] }),
+      unknown('provider_fault'),
     ],
     ['502', (r) => r.response.writeHead(502).end('<html>'), unknown('provider_fault')],
     ['503', (r) => r.response.writeHead(503).end(), unknown('provider_fault')],

@@ -227,6 +227,21 @@ describe('an outcome', () => {
     expect(await ledger.hash(ledger.id)).toMatchObject({ '1:state': 'queued', '1:submitted': '0' })
   })
 
+  it.each([
+    ['at once', []],
+    ['after other trouble, which does not count', [busy, busy]],
+  ])('busy for a reason that is asked twice ends rejected the second time: %s', async (_, before) => {
+    const ledger = await queued()
+    const outcome: Outcome = { kind: 'busy', reason: 'carrier_refused', triesMax: 2 }
+    for (const [n, other] of [...before, outcome].entries()) {
+      await ledger.claim(`t${n}`)
+      expect(await ledger.record(other, `t${n}`)).toEqual({ kind: 'retry', waitMs: 0 })
+    }
+    await ledger.claim('last')
+    expect(await ledger.record(outcome, 'last')).toEqual({ kind: 'recorded', state: 'rejected' })
+    expect(await ledger.hash(ledger.id)).toMatchObject({ '1:reason': 'carrier_refused' })
+  })
+
   it('busy is not claimed before its wait is over', async () => {
     const ledger = await queued()
     await ledger.claim()
