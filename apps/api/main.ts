@@ -2,6 +2,7 @@
 import { createCaptcha } from '#captcha/captcha.ts'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
 import { createReceipts } from '#receipts/receipts.ts'
+import { createAlarm } from '#runtime/alarm.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
 import { createLog } from '#runtime/log.ts'
@@ -47,7 +48,7 @@ const parts = {
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const watch = watchRedis(redis, { production: config.production, log })
 const deliveries = createDeliveries(parts)
-const receipts = createReceipts({ deliveries, log })
+const receipts = createReceipts({ deliveries, alarm: createAlarm(log), log })
 const ring = createKeyRing(config)
 let stopping = false
 

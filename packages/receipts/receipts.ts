@@ -3,6 +3,7 @@
  * by the provider's id alone; it may come before we have written that id down, so one that finds no send is offered
  * again a few times.
  */
+import type { Alarm } from '#runtime/alarm.ts'
 import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
 import type { Deliveries } from '#store/deliveries.ts'
@@ -15,8 +16,8 @@ const WAITING_MAX = 10_000
 
 export type Receipts = { take(receipt: Receipt): void; settled(): Promise<void>; stop(): void }
 
-export function createReceipts(deps: { deliveries: Deliveries; log: Log }): Receipts {
-  const { deliveries, log } = deps
+export function createReceipts(deps: { deliveries: Deliveries; alarm: Alarm; log: Log }): Receipts {
+  const { deliveries, alarm, log } = deps
   const timers = new Set<NodeJS.Timeout>()
   const taking = new Set<Promise<void>>()
 
@@ -31,6 +32,7 @@ export function createReceipts(deps: { deliveries: Deliveries; log: Log }): Rece
       if (!send) return offerAgain(receipt, offers)
       const taken = await deliveries.takeReceipt(send, receipt)
       if (taken.kind !== 'moved') return
+      alarm(receipt)
       const { application, verification, send: number } = send
       log.info({ application, verification, send: number, receipt: receipt.state }, 'receipt')
     } catch (error) {

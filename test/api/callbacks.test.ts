@@ -83,7 +83,7 @@ it('without an address of ours there is no such route', async () => {
 it('callbacks out of order and twice leave the ledger at the furthest', async () => {
   const api = apiOn(connection.redis)
   const { id } = await api.start()
-  const receipts = createReceipts({ deliveries: api.store.deliveries, log: silentLog })
+  const receipts = createReceipts({ deliveries: api.store.deliveries, alarm: () => {}, log: silentLog })
   for (const MessageStatus of ['delivered', 'queued', 'undelivered', 'delivered', 'sending']) {
     const { path, body, headers } = signedForm(`?reference=default%2F${id}%2F1`, {
       MessageSid: 'm-9',

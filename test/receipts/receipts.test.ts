@@ -18,8 +18,13 @@ async function acceptedSend() {
     outcome: { kind: 'accepted', messageId: 'm-1' },
     waitMs: 0,
   })
-  const receipts = createReceipts({ deliveries: store.deliveries, log: silentLog })
-  return { ...store, send, receipts, state: async () => (await store.hash(id))['1:state'] }
+  const alarms: unknown[] = []
+  const receipts = createReceipts({
+    deliveries: store.deliveries,
+    alarm: ({ reason }) => alarms.push(reason),
+    log: silentLog,
+  })
+  return { ...store, send, receipts, alarms, state: async () => (await store.hash(id))['1:state'] }
 }
 
 describe('a receipt', () => {
@@ -36,6 +41,21 @@ describe('a receipt', () => {
     receipts.take({ messageId: 'm-77', state: 'undelivered', reason: 'unreachable' })
     await receipts.settled()
     expect(await state()).toBe('undelivered')
+  })
+
+  it('that moves its send is heard by the alarm, once', async () => {
+    const { receipts, send, alarms } = await acceptedSend()
+    const receipt = {
+      messageId: 'm-1',
+      reference: formatReference(send),
+      state: 'undelivered',
+      reason: 'content_filtered',
+    } as const
+    receipts.take(receipt)
+    await receipts.settled()
+    receipts.take(receipt)
+    await receipts.settled()
+    expect(alarms).toEqual(['content_filtered'])
   })
 
   it('that comes before its id is written down finds its send a little later', async () => {

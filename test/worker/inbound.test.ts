@@ -300,7 +300,7 @@ describe('an answer', () => {
   it('has receipts that are looked up nowhere', async () => {
     vi.useFakeTimers()
     const { deliveries, log, lines } = listening()
-    const receipts = createReceipts({ deliveries, log })
+    const receipts = createReceipts({ deliveries, alarm: () => {}, log })
     receipts.take({ messageId: 'm', reference: 'reply', state: 'delivered' })
     await vi.advanceTimersByTimeAsync(60_000)
     expect(lines).toEqual([])
