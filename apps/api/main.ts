@@ -1,6 +1,7 @@
 /** The API's composition root: reads the configuration, connects, listens, and ends in order. */
 import { createCaptcha } from '#captcha/captcha.ts'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
+import { createKeywords } from '#receipts/keywords.ts'
 import { createReceipts } from '#receipts/receipts.ts'
 import { createAlarm } from '#runtime/alarm.ts'
 import { refuseToStart } from '#runtime/env.ts'
@@ -13,6 +14,7 @@ import { createDeliveries } from '#store/deliveries.ts'
 import { createDestinations } from '#store/destinations.ts'
 import { createKeys } from '#store/keys.ts'
 import { createLibraries } from '#store/libraries.ts'
+import { createSuppressions } from '#store/suppressions.ts'
 import { createVerifications } from '#store/verifications.ts'
 import { createChallenges } from '#verification/challenge.ts'
 import { countSegments } from '#verification/message.ts'
@@ -49,6 +51,7 @@ const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redis
 const watch = watchRedis(redis, { production: config.production, log })
 const deliveries = createDeliveries(parts)
 const receipts = createReceipts({ deliveries, alarm: createAlarm(log), log })
+const keywords = createKeywords({ suppressions: createSuppressions(parts), log })
 const ring = createKeyRing(config)
 let stopping = false
 
@@ -93,6 +96,7 @@ const app = createApp({
   streams,
   enqueue,
   takeReceipt: receipts.take,
+  takeInbound: keywords.take,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
   formAnswerMs: FORM_ANSWER_MS,
   log,
@@ -123,7 +127,8 @@ onShutdown({
     streams.stop()
     const finished = await within(config.shutdownDeadlineMs, server.close())
     receipts.stop()
-    await within(1_000, receipts.settled())
+    keywords.stop()
+    await within(1_000, Promise.all([receipts.settled(), keywords.settled()]))
     await within(1_000, queue.close())
     redis.disconnect()
     queueRedis.disconnect()

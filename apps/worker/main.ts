@@ -90,6 +90,7 @@ const server = await listen({
 log.info({ port: server.port }, 'worker ready for jobs')
 sweeper.start()
 eventsOut?.start()
+if (config.publicUrl !== '') inbound.start()
 
 onShutdown({
   deadlineMs: config.shutdownDeadlineMs,

@@ -3,8 +3,8 @@
  * into our Outcome and Receipt, and a message it brings into our Inbound. Total: any value gets an answer, and no text
  * of SignalWire's gets through unwashed.
  */
+import type { Inbound } from '#verification/keyword.ts'
 import type { Outcome, OutcomeReason, Receipt, ReceiptState } from '#verification/outcome.ts'
-import type { Inbound } from './provider.ts'
 import { refusalInWords, refusalOf } from './signalwire-codes.ts'
 
 const busy = (reason: OutcomeReason): Outcome => ({ kind: 'busy', reason })

@@ -9,6 +9,7 @@ import {
   type Scope,
 } from '#verification/gate.ts'
 import type { Policy, WindowLimit } from '#verification/policy.ts'
+import { REPLY_VALID_MS } from '#verification/reply.ts'
 import type { Keys } from './keys.ts'
 
 type Value = string | number | boolean | undefined | readonly Value[] | { readonly [name: string]: Value }
@@ -48,6 +49,7 @@ export function luaPolicy(policy: Policy): string {
     idempotency_ttl_ms: policy.idempotencyTtlMs,
     suppression_ttl_ms: policy.suppressionTtlMs,
     reply_wait_ms: policy.replyWaitMs,
+    reply_valid_ms: REPLY_VALID_MS,
     clock_skew_ms: policy.clockSkewMs,
     burst_ms: policy.burstMs,
     turn_longest_ms: policy.turnLongestMs,

@@ -11,6 +11,7 @@ import type { Readiness } from '#api/health.ts'
 import { createKeyRing, type KeyRing } from '#api/key-ring.ts'
 import { createStreams } from '#api/streams.ts'
 import type { Captcha } from '#captcha/captcha.ts'
+import { createKeywords } from '#receipts/keywords.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import type { Verifications } from '#store/verifications.ts'
 import { destinationKey, freshDestination, storeOn, testVault, wrongFor } from '#test/fixtures/store.ts'
@@ -149,6 +150,7 @@ export function apiOn(redis: Redis, options: Options = {}) {
     streams,
     enqueue: (send) => void enqueued.push(send),
     takeReceipt: (receipt) => void receipts.push(receipt),
+    takeInbound: createKeywords({ suppressions: store.suppressions, log }).take,
     readiness: readiness ?? (async () => undefined),
     formAnswerMs: options.formAnswerMs ?? 0,
     log,
@@ -236,6 +238,7 @@ export function failingApi(fault: Error) {
     streams: createStreams({ readMany: fail, limits: STREAMS, log: keptLog([]) }),
     enqueue: () => {},
     takeReceipt: () => {},
+    takeInbound: async () => false,
     readiness: async () => 'redis_unreachable',
     formAnswerMs: 0,
     log: keptLog([]),
