@@ -14,8 +14,10 @@ export function openProvider(
 ): Provider {
   const { onReceipt, onInbound, alarm, log } = deps
   const { project, token } = config.signalwire
-  const say = (provider: string) => (status: ProviderStatus) =>
+  const say = (provider: string) => (status: ProviderStatus) => {
     log.info({ provider, result: status }, 'provider')
+    if (status === 'unauthorized') alarm({ provider, reason: 'credentials_refused' })
+  }
   const open: Record<ProviderName, () => Provider> = {
     relay: () =>
       createSignalWireRelay({

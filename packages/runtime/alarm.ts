@@ -8,7 +8,7 @@ import type { Log } from './log.ts'
 /** No retry mends these: a person must. */
 const SENTENCES: Partial<Record<OutcomeReason, string>> = {
   credentials_refused:
-    'SignalWire refuses the credentials: check SIGNALWIRE_PROJECT, SIGNALWIRE_TOKEN and its scopes',
+    'SignalWire refuses us: check SIGNALWIRE_PROJECT, SIGNALWIRE_TOKEN and its scopes, SIGNALWIRE_SPACE',
   account_blocked: 'SignalWire has blocked the account: check its balance and its campaigns',
   misconfigured:
     'SignalWire refuses what we ask for: check SIGNALWIRE_SPACE, SIGNALWIRE_NUMBER, its campaign and PROVIDERS',

@@ -4,11 +4,12 @@ import type { SpokenMessage } from '#providers/provider.ts'
 import { createCallbackReader } from '#providers/signalwire-callbacks.ts'
 import { newsOfCall } from '#providers/signalwire-calls.ts'
 import { createSignalWireRest } from '#providers/signalwire-rest.ts'
-import { type HttpRequest, startScriptedHttp } from '#test/fixtures/scripted-http.ts'
+import type { HttpRequest } from '#test/fixtures/scripted-http.ts'
 import { codeOf } from '#test/fixtures/store.ts'
 import { receiveCallbacks } from '#test/sandbox/callback-receiver.ts'
 import { phone, startSandbox } from '#test/sandbox/clients.ts'
 import { speechOf } from '#verification/speech.ts'
+import { startScriptedRest } from './scripted-rest.ts'
 
 const NO_ABORT = new AbortController().signal
 const CALL: SpokenMessage = {
@@ -33,7 +34,7 @@ function restAt(baseUrl: string, callbackUrl?: string) {
 }
 
 test('a call is one request with the document in it: a machine hears nothing, a person the digits', async () => {
-  const server = await startScriptedHttp((request) => request.json(200, { id: 'c-1', status: 'queued' }))
+  const server = await startScriptedRest((request) => request.json(200, { id: 'c-1', status: 'queued' }))
   const provider = restAt(server.url, 'https://example.com/callbacks/signalwire')
   expect(await provider.send(CALL, NO_ABORT)).toEqual({ kind: 'accepted', messageId: 'c-1' })
   expect(server.requests).toHaveLength(1)
@@ -96,12 +97,12 @@ describe('an answer to a call', () => {
     ['that is a fault', (r) => r.json(500, { error: 'x' }), { kind: 'unknown', reason: 'provider_fault' }],
     ['that never comes', () => {}, { kind: 'unknown', reason: 'timeout' }],
   ])('%s', async (_, onRequest, outcome) => {
-    const server = await startScriptedHttp(onRequest)
+    const server = await startScriptedRest(onRequest)
     expect(await restAt(server.url).send(CALL, NO_ABORT)).toEqual(outcome)
   })
 
   test('that is unknown is looked for in no log: there is none of calls', async () => {
-    const server = await startScriptedHttp((request) => request.json(200, { messages: [] }))
+    const server = await startScriptedRest((request) => request.json(200, { messages: [] }))
     expect(await restAt(server.url).find?.(CALL, 0, NO_ABORT)).toBe('unknowable')
     expect(server.requests).toEqual([])
   })

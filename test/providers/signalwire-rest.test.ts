@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createSignalWireRest, type SignalWireRestOptions } from '#providers/signalwire-rest.ts'
-import { type HttpRequest, startScriptedHttp } from '#test/fixtures/scripted-http.ts'
+import type { HttpRequest } from '#test/fixtures/scripted-http.ts'
 import { phone, startSandbox } from '#test/sandbox/clients.ts'
 import { MESSAGE } from './relay-message.ts'
+import { startScriptedRest } from './scripted-rest.ts'
 
 const busy = (reason: string, more: object = {}) => ({ kind: 'busy', reason, ...more })
 const unknown = (reason: string) => ({ kind: 'unknown', reason })
@@ -23,14 +24,15 @@ function restAt(baseUrl: string, options: Partial<SignalWireRestOptions> = {}) {
     ...options,
   })
   onTestFinished(() => provider.close())
-  return { provider, statuses, send: (signal = NO_ABORT) => provider.send(MESSAGE, signal) }
+  const reaches = (status: string) => expect.poll(() => provider.status(), { timeout: 5_000 }).toBe(status)
+  return { provider, statuses, reaches, send: (signal = NO_ABORT) => provider.send(MESSAGE, signal) }
 }
 
 async function scripted(
   onRequest: (request: HttpRequest) => void,
   options: Partial<SignalWireRestOptions> = {},
 ) {
-  const server = await startScriptedHttp(onRequest)
+  const server = await startScriptedRest(onRequest)
   return { server, ...restAt(server.url, options) }
 }
 
@@ -181,8 +183,10 @@ describe('an answer', () => {
 
 describe('known not to have been sent', () => {
   test('a closed port, until it is open again', async () => {
-    const { server, send, provider, statuses } = await scripted(accept)
+    const server = await startScriptedRest(accept)
     await server.down()
+    const { send, provider, reaches, statuses } = restAt(server.url)
+    await reaches('unreachable')
     expect(await send()).toEqual(busy('not_connected'))
     expect(provider.status()).toBe('unreachable')
     await server.up()
@@ -197,7 +201,7 @@ describe('known not to have been sent', () => {
   })
 
   test('a port that speaks no TLS', async () => {
-    const server = await startScriptedHttp(accept)
+    const server = await startScriptedRest(accept)
     expect(await restAt(server.url.replace('http:', 'https:')).send()).toEqual(busy('not_connected'))
     expect(server.requests).toEqual([])
   })
@@ -246,6 +250,84 @@ test('an abort in flight, and a close in flight, leave a send unknown at once', 
   await provider.close()
   expect(await closed).toEqual(unknown('connection_lost'))
   expect(provider.status()).toBe('closed')
+})
+
+describe('whether it is well', () => {
+  const quick = { backoff: { minMs: 5, maxMs: 20, refusedMinMs: 5, refusedMaxMs: 20 } }
+
+  test('is asked at once, by one cheap question with the credentials', async () => {
+    const { server, provider, reaches } = await scripted(accept)
+    expect(provider.status()).toBe('connecting')
+    await reaches('ready')
+    expect(server.probes).toMatchObject([
+      {
+        method: 'GET',
+        url: '/api/laml/2010-04-01/Accounts/project/Messages?PageSize=1',
+        headers: { authorization: expect.stringMatching(/^Basic /) },
+      },
+    ])
+    expect(server.requests).toEqual([])
+  })
+
+  test.each<[number, string]>([
+    [401, 'unauthorized'],
+    [403, 'unauthorized'],
+    [404, 'unauthorized'],
+    [500, 'unreachable'],
+    [503, 'unreachable'],
+    [302, 'unreachable'],
+    [429, 'ready'],
+  ])('%i says %s', async (status, shown) => {
+    const server = await startScriptedRest(accept)
+    server.onProbe = (request) => request.json(status, {})
+    const { reaches } = restAt(server.url)
+    await reaches(shown)
+  })
+
+  test('is asked again and again while it is not, without any send, and no more once it is', async () => {
+    const server = await startScriptedRest(accept)
+    server.onProbe = (request) => request.json(401, { code: 20003 })
+    const { reaches, statuses, send } = restAt(server.url, quick)
+    await expect.poll(() => server.probes.length).toBeGreaterThan(3)
+    await server.down()
+    await reaches('unreachable')
+    server.onProbe = (request) => request.json(200, { messages: [] })
+    await server.up()
+    await reaches('ready')
+    expect(statuses).toEqual(['unauthorized', 'unreachable', 'ready'])
+    const asked = server.probes.length
+    for (let n = 0; n < 50; n++) await send()
+    expect(server.probes).toHaveLength(asked)
+  })
+
+  test('is asked after one send that was not answered', async () => {
+    const { send, provider, reaches } = await scripted(() => {}, quick)
+    await reaches('ready')
+    expect(await send()).toEqual(unknown('timeout'))
+    expect(provider.status()).toBe('unreachable')
+    await reaches('ready')
+  })
+
+  test('is asked at the pace of the backoff, however many sends fail meanwhile', async () => {
+    const { server, send, reaches } = await scripted((request) => request.cut(), {
+      backoff: { minMs: 60_000, maxMs: 60_000 },
+    })
+    await reaches('ready')
+    for (let n = 0; n < 20; n++) await send()
+    expect(server.probes).toHaveLength(1)
+  })
+
+  test('is asked no more once it is closed, not even by a question on its way', async () => {
+    const server = await startScriptedRest(accept)
+    server.onProbe = () => {}
+    const { provider, statuses } = restAt(server.url, quick)
+    await expect.poll(() => server.probes.length).toBe(1)
+    await provider.close()
+    const other = restAt(server.url)
+    for (let n = 0; n < 50; n++) await other.send()
+    // Its own, and that of the other.
+    expect([server.probes.length, provider.status(), statuses]).toEqual([2, 'closed', ['closed']])
+  })
 })
 
 test('refused credentials show until they are taken', async () => {

@@ -29,11 +29,16 @@ async function restThat(answers: (request: HttpRequest) => void) {
 it('refused credentials are heard, and are the outcome', async () => {
   const { heard, send } = await restThat((request) => request.json(401, { code: 20003 }))
   expect(await send()).toEqual({ kind: 'busy', reason: 'credentials_refused' })
-  expect(heard).toEqual([['signalwire-rest', 'credentials_refused']])
+  expect(heard).toContainEqual(['signalwire-rest', 'credentials_refused'])
 })
 
 it('a 404 is heard as a setting of ours', async () => {
   const { heard, send } = await restThat((request) => request.json(404, {}))
   expect(await send()).toEqual({ kind: 'busy', reason: 'misconfigured' })
-  expect(heard).toEqual([['signalwire-rest', 'misconfigured']])
+  expect(heard).toContainEqual(['signalwire-rest', 'misconfigured'])
+})
+
+it('refused credentials are heard before anything is sent', async () => {
+  const { heard } = await restThat((request) => request.json(401, { code: 20003 }))
+  await expect.poll(() => heard).toEqual([['signalwire-rest', 'credentials_refused']])
 })
