@@ -41,6 +41,8 @@ export type Claimed = Letter &
     deadlineMs: number
     /** How long ago the first attempt began whose message may have left; absent when none may. */
     mayHaveLeftMs?: number
+    /** Our number that attempt went out from, which may be one of ours no more. */
+    mayHaveLeftFrom?: string
   }
 export type Claim =
   | Claimed
@@ -117,6 +119,7 @@ export function createDeliveries(deps: {
       from: lines.senderOf({ line: textAt(reply, 8), tag: textAt(reply, 7), channel }),
       deadlineMs: numberAt(reply, 5),
       ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
+      ...(textAt(reply, 13) === '' ? {} : { mayHaveLeftFrom: textAt(reply, 13) }),
     }
   }
 

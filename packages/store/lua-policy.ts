@@ -96,8 +96,13 @@ function luaRules(
 }
 
 /** The lines of our numbers by their keys, as line.lua reads them. */
-export function luaLines(lines: readonly { key: string; paceKey: string; segmentMs: number }[]): string {
-  const entries = lines.map(({ key, paceKey, segmentMs }) => [key, { pace: paceKey, segment_ms: segmentMs }])
+export function luaLines(
+  lines: readonly { key: string; paceKey: string; segmentMs: number; number?: string }[],
+): string {
+  const entries = lines.map(({ key, paceKey, segmentMs, number }) => [
+    key,
+    { pace: paceKey, segment_ms: segmentMs, number },
+  ])
   return `policy.lines = ${literal(Object.fromEntries(entries))}\n`
 }
 

@@ -44,11 +44,7 @@ end
 
 local began = get_attempt(key, send, attempts)
 local noted = { began, provider, outcome, now - at - began, reason }
--- All attempts of a send go out from one number, unless that is one of ours no more.
-if from ~= '' and redis.call('HSETNX', key, send_field(send, 'from'), from) == 0
-  and get_send(key, send, 'from') ~= from then
-  noted[6] = from
-end
+if from ~= '' and note_from(key, send, attempts, from) then noted[6] = from end
 redis.call('HSET', key, send_field(send, 'a' .. attempts), table.concat(noted, ' '))
 if message ~= '' then redis.call('HSET', key, send_field(send, 'message'), message) end
 -- Messages of earlier attempts that may have left.

@@ -114,6 +114,25 @@ describe('a claim', () => {
     expect(await ledger.claim()).toEqual({ kind: 'closed', why: 'gone' })
   })
 
+  it('tells from which number an attempt may have left whose worker was lost, whatever our numbers are now', async () => {
+    const from = (number: string) => [{ number, kind: '10dlc', perSecond: 100_000 }] as const
+    const ledger = await queued({ leaseMs: 0 })
+    const claim = (number: string, token: string) =>
+      storeOn(connection.redis, { leaseMs: 0 }, ledger, undefined, from(number)).deliveries.claim(
+        ledger.send,
+        token,
+      )
+    const given = await claim('+12025550191', 'first')
+    expect(given).toMatchObject({ from: '+12025550191' })
+    expect(given).not.toHaveProperty('mayHaveLeftFrom')
+    await ledger.record(busy)
+    await claim('+12025550192', 'lost')
+    expect(await claim('+12025550193', 'third')).toMatchObject({
+      from: '+12025550193',
+      mayHaveLeftFrom: '+12025550192',
+    })
+  })
+
   it('of an attempt whose worker was lost is a second submission, and there is no third', async () => {
     const ledger = await queued({ leaseMs: 0 })
     await ledger.claim('lost')
