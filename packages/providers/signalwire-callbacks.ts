@@ -99,8 +99,8 @@ function newsOfForm(body: string) {
 
 function newsOfJson(body: string) {
   const { id, status, error_message, error_code, params } = fieldsOf(parsed(body))
-  const { call_id, call_state, end_reason } = fieldsOf(params)
-  if (call_id !== undefined) return { id: call_id, ...newsOfCall(call_state, end_reason) }
+  const call = fieldsOf(params)
+  if (call.call_id !== undefined) return { id: call.call_id, ...newsOfCall(call) }
   return { id, state: status, reason: error_message, code: error_code }
 }
 

@@ -109,20 +109,38 @@ describe('an answer to a call', () => {
 })
 
 describe('the end of a call', () => {
+  const ended = (params: object) => newsOfCall({ call_state: 'ended', ...params })
   test.each([
     ['hangup', { state: 'delivered' }],
     ['busy', { state: 'undelivered', reason: 'busy' }],
     ['noAnswer', { state: 'undelivered', reason: 'no answer' }],
     ['no_answer', { state: 'undelivered', reason: 'no answer' }],
-    ['decline', { state: 'undelivered', reason: 'declined, or a machine' }],
     ['error', { state: 'failed', reason: 'call ended: error' }],
     [undefined, { state: 'failed', reason: 'call ended: undefined' }],
-  ])('%s is %j', (endReason, news) => {
-    expect(newsOfCall('ended', endReason)).toEqual(news)
+  ])('%s is %j', (end_reason, news) => {
+    expect(ended({ end_reason })).toEqual(news)
+    expect(ended({ end_reason, start_time: 1_700_000_000_000, answer_time: 1_700_000_009_000 })).toEqual(news)
   })
 
-  test.each(['created', 'ringing', 'answered', undefined])('is not %s', (state) => {
-    expect(newsOfCall(state, 'hangup')).toEqual({})
+  test.each([
+    ['after somebody took it is a machine: only our document declines then', 9_000, 'machine'],
+    ['before anybody took it is a person who declined', 0, 'declined'],
+    ['without a time of an answer is a person who declined', undefined, 'declined'],
+    ['with null for that time is a person who declined', null, 'declined'],
+  ])('decline %s', (_, answer_time, reason) => {
+    const news = ended({ end_reason: 'decline', start_time: 1_000, answer_time })
+    expect(news).toEqual({ state: 'undelivered', reason })
+  })
+
+  test('decline without any times may be either', () => {
+    expect(ended({ end_reason: 'decline' })).toEqual({
+      state: 'undelivered',
+      reason: 'declined, or a machine',
+    })
+  })
+
+  test.each(['created', 'ringing', 'answered', undefined])('is not %s', (call_state) => {
+    expect(newsOfCall({ call_state, end_reason: 'hangup' })).toEqual({})
   })
 })
 
@@ -131,7 +149,7 @@ describe('the sandbox', () => {
     ['0100', { state: 'delivered' }],
     ['0114', { state: 'undelivered', reason: 'busy' }],
     ['0115', { state: 'undelivered', reason: 'no answer' }],
-    ['0116', { state: 'undelivered', reason: 'declined, or a machine' }],
+    ['0116', { state: 'undelivered', reason: 'machine' }],
   ])('calls %s, shows what was said, and tells %j by a signed callback', async (ending, receipt) => {
     const { sandbox, url } = await startSandbox()
     const receiver = await receiveCallbacks()
