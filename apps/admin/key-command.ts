@@ -36,11 +36,13 @@ export function parseKeyCommand(args: readonly string[]): KeyCommand {
 }
 
 function parseCreate(name = '', scopeList?: string): KeyCommand {
-  const application = parseKeyHolder(name)
-  if (!application)
-    return mistake(`NAME must be 1 to 32 characters a-z 0-9 - _, and not ${FORM_APPLICATION}.`)
   const scopes = scopeList === undefined ? DEFAULT_SCOPES : parseScopes(scopeList)
   if (!scopes) return mistake(`--scopes must be some of ${SCOPES.join(' ')}, joined by commas.`)
+  const application = parseKeyHolder(name, scopes)
+  if (!application)
+    return mistake(
+      `NAME must be 1 to 32 characters a-z 0-9 - _, and ${FORM_APPLICATION} takes --scopes admin.`,
+    )
   return { kind: 'create', application, scopes }
 }
 

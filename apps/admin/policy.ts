@@ -1,6 +1,7 @@
 /**
  * `npm run policy -- replay FILE`: runs recorded traffic against the policy of this environment and says who would have
- * been refused and what it would have cost. Nothing is sent; what it needs of Redis is removed again.
+ * been refused and what it would have cost. Nothing is sent; what it needs of Redis is removed again, also when the
+ * traffic is wrong and when it is interrupted.
  */
 import { createReadStream, existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -18,7 +19,18 @@ const USAGE = 'Usage: npm run policy -- replay FILE    (one JSON object a line; 
 const { config, problems } = readConfig(process.env)
 if (problems.length > 0) refuseToStart('policy', problems)
 
-async function replay(redis: Redis, file: string): Promise<void> {
+/** What a shell reports of a program that was interrupted. */
+const INTERRUPTED = 130
+
+/** Aborts at the first signal to stop; the second ends the program at once. */
+function interruption(): AbortSignal {
+  const interrupted = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
+  return interrupted.signal
+}
+
+/** Answers the exit code. */
+async function replay(redis: Redis, file: string, interrupted: AbortSignal): Promise<number> {
   const replay = createReplay({
     redis,
     policy: config.policy,
@@ -30,6 +42,7 @@ async function replay(redis: Redis, file: string): Promise<void> {
   try {
     let number = 0
     for await (const line of createInterface({ input: createReadStream(file) })) {
+      if (interrupted.aborted) return INTERRUPTED
       number += 1
       if (line.trim() === '') continue
       const verdict = await replay.judge(parseTraffic(line, number))
@@ -38,6 +51,7 @@ async function replay(redis: Redis, file: string): Promise<void> {
       if (refused) process.stdout.write(`${lineOf(verdict)}\n`)
     }
     process.stdout.write(`${report.summary()}\n`)
+    return 0
   } finally {
     await replay.end()
   }
@@ -52,10 +66,7 @@ async function main([command, file, ...rest]: readonly string[]): Promise<number
   if (command !== 'replay' || file === undefined || rest.length > 0) return say(USAGE, 2)
   if (!existsSync(file)) return say(`There is no file ${file}.`, 1)
   try {
-    return await withRedis(config, async (redis) => {
-      await replay(redis, file)
-      return 0
-    })
+    return await withRedis(config, (redis) => replay(redis, file, interruption()))
   } catch (error) {
     if (error instanceof TrafficMistake) return say(`${file}, ${error.message}.`, 1)
     return say(sentenceOfFault(error), 1)

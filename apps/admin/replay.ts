@@ -6,6 +6,8 @@ import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
+import { createLibraries } from '#store/libraries.ts'
+import { librariesInUse } from '#store/script.ts'
 import { createVerifications, type Started } from '#store/verifications.ts'
 import type { Code } from '#verification/code.ts'
 import {
@@ -38,6 +40,7 @@ export type Verdict = {
   price: number
 }
 
+/** `end` removes from Redis all that the replay left there, its keys and its function libraries. */
 export type Replay = { judge(traffic: Traffic): Promise<Verdict>; end(): Promise<void> }
 
 const SWEEP_AT_ONCE = 200
@@ -61,8 +64,11 @@ export function createReplay({ redis, regions, lists, countSegments, ...options 
     destinationKey: randomBytes(32),
   })
   const parts = { redis, keys, policy, vault, senders: [UNHURRIED] }
+  // Its clock is a key of its own, so the libraries it adds are nobody else's.
+  const others = new Set(librariesInUse())
   const verifications = createVerifications({ ...parts, countSegments })
   const deliveries = createDeliveries(parts)
+  const own = librariesInUse().filter((library) => !others.has(library))
   const listed = createListing(lists)
   const applications = new Set<Application>()
   /** What stood in the last message to each number. */
@@ -145,6 +151,7 @@ export function createReplay({ redis, regions, lists, countSegments, ...options 
       for await (const found of redis.scanStream({ match: keys.every(), count: 1_000 })) {
         if (found.length > 0) await redis.del(...(found as string[]))
       }
+      await createLibraries({ redis, keys }).drop(own)
     },
   }
 }

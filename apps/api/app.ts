@@ -9,6 +9,7 @@ import { faultName } from '#runtime/redis.ts'
 import type { Destinations } from '#store/destinations.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Verifications } from '#store/verifications.ts'
+import { createObjectionTo } from '#verification/objection.ts'
 import type { SendReference } from '#verification/verification.ts'
 import { limitBody } from './body.ts'
 import { type CallbackDeps, callbackRoutes } from './callbacks.ts'
@@ -26,7 +27,7 @@ import { healthRoutes, type Readiness } from './health.ts'
 import type { KeyRing } from './key-ring.ts'
 import { OPENAPI } from './openapi.ts'
 import { problem } from './problem.ts'
-import { createStart } from './starting.ts'
+import { createResend, createStart } from './starting.ts'
 import type { Streams } from './streams.ts'
 import { verificationRoutes } from './verifications.ts'
 
@@ -68,6 +69,7 @@ export function createApp(deps: AppDeps): App {
     ...config,
     readDestination: createReadDestination(config.regions, config.lists.tests),
     start: createStart({ ...deps, lists: config.lists, alarm }),
+    resend: createResend({ ...deps, objectionTo: createObjectionTo(config), alarm }),
     alarm,
   }
   const app = new Hono<ApiEnv>()

@@ -14,6 +14,8 @@ export type Body<T> = { kind: 'body'; value: T } | { kind: 'problem'; response: 
 
 type Schema<T> = v.GenericSchema<unknown, T>
 
+const TWICE: FieldProblem = { field: '', problem: 'must not name a field twice' }
+
 const JSON_TYPE = /^application\/json(?:\s*;\s*charset=utf-8)?$/i
 const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;\s*charset=utf-8)?$/i
 
@@ -33,7 +35,8 @@ export function limitBody(): MiddlewareHandler<ApiEnv> {
 export async function readJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
   if (!JSON_TYPE.test(headerOf(c, 'content-type') ?? '')) return wrong(problem(c, 'unsupported_media_type'))
   const json = parseJson(await readText(c))
-  return json === undefined ? wrong(problem(c, 'malformed_json')) : check(c, schema, json.value)
+  if (json === undefined) return wrong(problem(c, 'malformed_json'))
+  return json.twice ? wrong(problem(c, 'invalid_request', { errors: [TWICE] })) : check(c, schema, json.value)
 }
 
 /** A call that needs no body may have one all the same. */
@@ -71,12 +74,19 @@ function fieldsOf(parameters: URLSearchParams): Record<string, unknown> {
   )
 }
 
-function parseJson(text: string): { value: unknown } | undefined {
+/** @property twice whether an object in it names a field twice, of which JSON.parse keeps the last (RFC 8259 §4) */
+function parseJson(text: string): { value: unknown; twice: boolean } | undefined {
   try {
-    return { value: JSON.parse(text) }
+    const value: unknown = JSON.parse(text)
+    return { value, twice: fieldCount(text) !== fieldCount(JSON.stringify(value)) }
   } catch {
     return undefined
   }
+}
+
+/** Of valid JSON: outside its strings each field has one colon, and nothing else has. */
+function fieldCount(json: string): number {
+  return json.replace(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1
 }
 
 function check<T>(c: Context<ApiEnv>, schema: Schema<T>, input: unknown): Body<T> {

@@ -1,6 +1,7 @@
 /**
  * What SignalWire posts to us: news of messages that went over REST, and what people write to our numbers. Only what
  * SignalWire signed is believed. News may come twice, late and in any order, because the ledger only moves forwards.
+ * What could not be stored is told so, because SignalWire then tells it again.
  */
 import { type Context, Hono } from 'hono'
 import { type Callback, createCallbackReader, createInboundReader } from '#providers/signalwire-callbacks.ts'
@@ -20,11 +21,13 @@ const PATH = '/callbacks/signalwire'
 const INBOUND_PATH = `${PATH}/inbound`
 /** Nothing to do: the answer to a keyword goes out as a message of its own. */
 const NO_ORDERS = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
-/** SignalWire hangs up after five seconds. */
+/** SignalWire waits 5 s for an answer, and asks three times. A keyword is offered to Redis twice in its time. */
+const STORED_WITHIN_MS = 1_000
 const HEEDED_WITHIN_MS = 2_000
 
 export type CallbackDeps = {
-  takeReceipt: (receipt: Receipt) => void
+  /** Whether it has been dealt with; false when it could not be stored. */
+  takeReceipt: (receipt: Receipt) => Promise<boolean>
   /** Resolves when it is kept; `false` when it is lost. */
   takeInbound: (message: Inbound) => Promise<boolean>
 }
@@ -41,7 +44,8 @@ export function callbackRoutes(config: CallbackConfig, { takeReceipt, takeInboun
       const send = parseReference(said.receipt.reference ?? '')
       if (send) c.set('verification', send.verification)
       c.set('result', said.receipt.state)
-      takeReceipt(said.receipt)
+      if (!(await isKept(takeReceipt(said.receipt), STORED_WITHIN_MS)))
+        return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
     }
     return c.body(null, 204)
   })
@@ -49,16 +53,22 @@ export function callbackRoutes(config: CallbackConfig, { takeReceipt, takeInboun
   app.post(INBOUND_PATH, async (c) => {
     const said = readInbound(await callbackIn(c))
     if (said.kind === 'forged') return problem(c, 'bad_signature')
-    if (said.kind === 'inbound') {
-      // While Redis is away it goes on being offered; SignalWire is told that it may try again.
-      const kept = takeInbound(said.message)
-      const inTime = await within(HEEDED_WITHIN_MS, kept)
-      if (!inTime || !(await kept)) return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
-    }
+    // While Redis is away it goes on being offered; SignalWire is told that it may try again.
+    if (said.kind === 'inbound' && !(await isKept(takeInbound(said.message), HEEDED_WITHIN_MS)))
+      return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
     return c.body(NO_ORDERS, 200, { 'Content-Type': 'text/xml; charset=utf-8' })
   })
 
   return app
+}
+
+async function isKept(taking: Promise<boolean>, withinMs: number): Promise<boolean> {
+  let kept = false
+  const taken = taking.then((is) => {
+    kept = is
+  })
+  await within(withinMs, taken)
+  return kept
 }
 
 async function callbackIn(c: Context<ApiEnv>): Promise<Callback> {

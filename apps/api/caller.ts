@@ -4,7 +4,7 @@
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { type ApiKey, SCOPES, type Scope } from '#verification/api-key.ts'
-import type { Application } from '#verification/verification.ts'
+import { type Application, FORM_APPLICATION } from '#verification/verification.ts'
 import { type ApiEnv, headerOf } from './context.ts'
 import type { KeyRing } from './key-ring.ts'
 import { problem } from './problem.ts'
@@ -12,9 +12,11 @@ import { problem } from './problem.ts'
 /** Everything belongs to it where there are no API keys. */
 export const DEFAULT_APPLICATION = 'default' as Application
 
-type Caller = Pick<ApiKey, 'application' | 'scopes' | 'id'>
+type Caller = Pick<ApiKey, 'application' | 'scopes' | 'id'> & Partial<Pick<ApiKey, 'digest'>>
 
 const ANYBODY: Caller = { application: DEFAULT_APPLICATION, scopes: SCOPES }
+/** Nobody else could be asked for what the page knows of a number. */
+const ANYBODYS: readonly Application[] = [DEFAULT_APPLICATION, FORM_APPLICATION]
 
 /** While the keys of Redis have never been read, a key that is not known is answered 503: it may be a good one. */
 export function requireCaller(ring: KeyRing): MiddlewareHandler<ApiEnv> {
@@ -25,8 +27,10 @@ export function requireCaller(ring: KeyRing): MiddlewareHandler<ApiEnv> {
       return problem(c, 'unauthorized', { headers: { 'WWW-Authenticate': 'Bearer' } })
     }
     c.set('application', caller.application)
+    c.set('administered', caller === ANYBODY ? ANYBODYS : [caller.application])
     c.set('scopes', caller.scopes)
     c.set('apiKey', caller.id)
+    c.set('stillMay', (scope) => stillMay(ring, caller, scope))
     return await next()
   }
 }
@@ -35,6 +39,13 @@ function callerOf(ring: KeyRing, authorization = ''): Caller | undefined {
   if (ring.isOpen()) return ANYBODY
   const key = /^Bearer ([!-~]+)$/i.exec(authorization)?.[1]
   return key === undefined ? undefined : ring.find(key)
+}
+
+/** Of an answer that goes on: a key may be revoked meanwhile, or lose a scope, and an open door be closed. */
+function stillMay(ring: KeyRing, { application, digest }: Caller, scope: Scope): boolean {
+  if (digest === undefined) return ring.isOpen()
+  const now = ring.findAgain({ digest })
+  return now?.application === application && now.scopes.includes(scope)
 }
 
 /** For every route of `/v1`, before its own function: what a key must be allowed to do to come this far. */

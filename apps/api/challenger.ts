@@ -1,5 +1,5 @@
 /**
- * What a start may be asked for before it is taken: gives out proofs of work, and judges what is passed on, a solved
+ * What a start or a resend may be asked for before it is taken: gives out proofs of work, and judges what is passed on, a solved
  * one or a CAPTCHA's token. Whether one is wanted is decided elsewhere.
  */
 import type { Captcha, CaptchaVerdict, Widget } from '#captcha/captcha.ts'
@@ -14,9 +14,13 @@ import type { Destination } from '#verification/destination.ts'
 import { networkOf } from '#verification/network.ts'
 import type { Vault } from '#verification/vault.ts'
 import type { Application } from '#verification/verification.ts'
+import { createAsking } from './asking.ts'
 
-/** Which start it is about. `ip` is the person's address, '' where it is not known. */
-export type About = { application: Application; destination: Destination; ip: string }
+/** Which start or resend it is about. `ip` is the person's address, '' where it is not known. */
+export type About = { application: Application; ip: string } & (
+  | { destination: Destination }
+  | { destinationTag: string }
+)
 
 export type GivenChallenge = { token: string; solution: string } | { captcha: string }
 
@@ -39,18 +43,25 @@ export function createChallenger(deps: {
   now?: () => number
 }) {
   const { challenges, vault, bits, captcha, now = Date.now } = deps
+  const asking = createAsking(now)
 
-  function scopeOf({ application, destination, ip }: About): ChallengeScope {
+  function scopeOf({ application, ip, ...to }: About): ChallengeScope {
     return {
       application,
-      destinationTag: vault.tagDestination(destination),
+      destinationTag: 'destination' in to ? vault.tagDestination(to.destination) : to.destinationTag,
       network: ip === '' ? '' : networkOf(ip).ip,
     }
   }
 
-  async function judgeCaptcha(token: string, { ip }: About, signal: AbortSignal): Promise<Judged> {
+  async function judgeCaptcha(
+    token: string,
+    { application, ip }: About,
+    signal: AbortSignal,
+  ): Promise<Judged> {
     if (captcha === undefined) return { kind: 'failed', reason: 'captcha_unknown' }
-    const verdict = await captcha.verify(token, { ip, signal })
+    const address = ip === '' ? '' : `${application} ${networkOf(ip).ip}`
+    const verdict = await asking.ask(address, () => captcha.verify(token, { ip, signal }))
+    if (verdict === undefined) return { kind: 'unavailable', reason: 'captcha_busy' }
     if (verdict.kind !== 'passed') return withReason('captcha', verdict)
     const nonce = vault.fingerprint(['captcha', token])
     return { kind: 'passed', challenge: { nonce, expiresAtMs: now() + CAPTCHA_TTL_MS } }

@@ -73,12 +73,12 @@ const KEY_SIGNS_LEAST = 10
  */
 const apiKey: Kind<ApiKey> = {
   expected:
-    `NAME:KEY or NAME/SCOPES:KEY, with a name of 1 to 32 characters a-z 0-9 - _ (not ${FORM_APPLICATION}), ` +
+    `NAME:KEY or NAME/SCOPES:KEY, with a name of 1 to 32 characters a-z 0-9 - _ (${FORM_APPLICATION} only with the scope admin), ` +
     `scopes of ${SCOPES.join(' ')} joined by +, and a random key of at least ${KEY_SHORTEST} characters`,
   parse(text) {
     const [, name = '', scopeList, key = ''] = /^([^:/]+)(?:\/([a-z+]*))?:([!-~]+)$/.exec(text) ?? []
-    const application = parseKeyHolder(name)
     const scopes = scopeList === undefined ? DEFAULT_SCOPES : parseScopes(scopeList)
+    const application = scopes && parseKeyHolder(name, scopes)
     if (!application || !scopes || isGuessable(key)) return undefined
     return { application, scopes, digest: digestOf(key).toString('base64url') }
   },

@@ -15,8 +15,12 @@ export type ApiEnv = {
     /** Of the person or program at the other end, past our own proxies. */
     clientIp: string
     application: Application
+    /** Whose numbers the caller may erase and bind again, given the scope. */
+    administered: readonly Application[]
     /** What its API key allows. */
     scopes: readonly Scope[]
+    /** Whether it allows this now, however long ago the request came. */
+    stillMay: (scope: Scope) => boolean
     /** The id of that key, when it is one of Redis. */
     apiKey: string | undefined
     /** The verification the request was about, once known. */

@@ -18,14 +18,14 @@ export function destinationRoutes({ destinations }: { destinations: Destinations
   app.post('/rebind', requireScope('admin'), async (c) => {
     const destination = await readHeld(c)
     if (destination instanceof Response) return destination
-    await destinations.rebind(c.get('application'), destination)
+    for (const application of c.get('administered')) await destinations.rebind(application, destination)
     return c.body(null, 204)
   })
 
   app.post('/erase', requireScope('admin'), async (c) => {
     const destination = await readHeld(c)
     if (destination instanceof Response) return destination
-    await destinations.erase(c.get('application'), destination)
+    for (const application of c.get('administered')) await destinations.erase(application, destination)
     return c.body(null, 204)
   })
 

@@ -1,5 +1,10 @@
 /** Reads the numbers callers send, by the regions of this service, and remembers the last ones read. */
-import { type ParsedDestination, parseDestination, type Region } from '#verification/destination.ts'
+import {
+  type ParsedDestination,
+  parseDestination,
+  parseHeldDestination,
+  type Region,
+} from '#verification/destination.ts'
 import type { TestNumber } from '#verification/lists.ts'
 import type { Refused } from '#verification/refusal.ts'
 import { remember } from '#verification/remember.ts'
@@ -22,7 +27,7 @@ export function createReadDestination(
   tests: readonly TestNumber[] = [],
 ): ReadDestination {
   const parse = (text: string, options: Parameters<typeof parseDestination>[1]) => {
-    const spelled = text.replace(/[^+0-9]/g, '')
+    const spelled = tests.length > 0 ? parseHeldDestination(text, options.country) : undefined
     const test = tests.find(({ destination }) => destination === spelled)
     if (test) return { kind: 'destination' as const, destination: test.destination, region: TEST_REGION }
     return parseDestination(text, options)

@@ -53,5 +53,5 @@ export const challengeField = v.union(
 export const contextField = v.strictObject({
   amount: parsedBy(parseAmount, 'must be a decimal such as 1249.90, with at most 12 and 4 digits'),
   currency: parsedBy(parseCurrency, 'must be three capital letters such as EUR'),
-  payee: parsedBy(parsePayee, 'must be 1 to 30 plain characters'),
+  payee: parsedBy(parsePayee, 'must be 1 to 30 plain characters, and no link'),
 })

@@ -60,6 +60,9 @@ export const FORM_ANSWER_MS = 150
 const SEND_FAILED = 'Error sending code via SMS'
 const UNAVAILABLE = 'The service cannot answer right now. Try again in a moment.'
 
+/** When to ask again while we, or a vendor, cannot answer. */
+const SOON_MS = 1_000
+
 type GuideStatus = 200 | 400 | 403 | 429 | 500 | 503
 
 /** What came of a call of the guide's, before it is told to a program or to a person. */
@@ -228,10 +231,12 @@ function sendRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Guid
   c.set('refusal', refused.refusal)
   c.set('limit', refused.limit)
   const page = { number, numberError: sentenceOf(refused) }
-  if (refused.retryAfterMs === undefined) return invalidNumber(page)
-  const { retryAfterMs } = refused
-  if (PROBLEMS[refused.refusal][0] === 503) return { status: 503, text: SEND_FAILED, page, retryAfterMs }
-  return { status: 429, text: 'Too Many Requests', page, retryAfterMs }
+  const [status] = PROBLEMS[refused.refusal]
+  const wait = refused.retryAfterMs === undefined ? {} : { retryAfterMs: refused.retryAfterMs }
+  if (status === 503) return { status, text: SEND_FAILED, page, ...wait }
+  // A message that costs more than its budget is refused without a time to wait, and its number is a good one.
+  if (status === 429) return { status, text: 'Too Many Requests', page, ...wait }
+  return invalidNumber(page)
 }
 
 function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): GuideAnswer {
@@ -244,7 +249,7 @@ function checkRefusal(c: Context<ApiEnv>, number: string, refused: Refused): Gui
 
 function unavailable(c: Context<ApiEnv>, number: string): GuideAnswer {
   c.set('refusal', 'service_unavailable')
-  return { status: 503, text: SEND_FAILED, page: { number, fault: UNAVAILABLE } }
+  return { status: 503, text: SEND_FAILED, page: { number, fault: UNAVAILABLE }, retryAfterMs: SOON_MS }
 }
 
 function invalidNumber(page: PageState): GuideAnswer {
@@ -275,6 +280,7 @@ function withPlus(number: string): string {
 
 /** The guide's own answer to a send that failed, for a fault of ours. */
 export function guideFault(c: Context<ApiEnv>, status: 500 | 503): Response | Promise<Response> {
+  if (status === 503) c.header('Retry-After', retryAfter(SOON_MS))
   if (wantsPage(c)) return c.html(renderPage({ fault: UNAVAILABLE }), status)
   return c.req.path === '/request-auth'
     ? c.text(SEND_FAILED, 500)

@@ -23,6 +23,19 @@ export function createKeyRing({ production }: { production: boolean }) {
     index = indexOf([...configured, ...(stored?.keys ?? [])])
   }
 
+  /**
+   * Digests are compared in constant time, and only those that begin alike: with a thousand keys a comparison with
+   * each would cost as much as the rest of a request. The beginning is four bytes of a SHA-256 of the key, which say
+   * nothing about it. Nothing is remembered from one request to the next: the digest costs a microsecond, and a
+   * memory of headers would be searched by comparing keys, character after character.
+   */
+  function findDigest(presented: Buffer): ApiKey | undefined {
+    return index
+      .get(startOf(presented))
+      ?.filter(({ digest }) => timingSafeEqual(digest, presented))
+      .at(0)?.key
+  }
+
   return {
     setConfigured(keys: readonly ApiKey[]): void {
       configured = keys
@@ -36,19 +49,10 @@ export function createKeyRing({ production }: { production: boolean }) {
     isComplete: (): boolean => stored !== undefined,
     /** Nobody has ever made a key. One that was revoked closes the door for good: revoking must not open it. */
     isOpen: (): boolean => !production && configured.length === 0 && stored?.everMade === false,
-    /**
-     * Digests are compared in constant time, and only those that begin alike: with a thousand keys a comparison with
-     * each would cost as much as the rest of a request. The beginning is four bytes of a SHA-256 of the key, which say
-     * nothing about it. Nothing is remembered from one request to the next: the digest costs a microsecond, and a
-     * memory of headers would be searched by comparing keys, character after character.
-     */
-    find(key: string): ApiKey | undefined {
-      const presented = digestOf(key)
-      return index
-        .get(startOf(presented))
-        ?.filter(({ digest }) => timingSafeEqual(digest, presented))
-        .at(0)?.key
-    },
+    find: (key: string): ApiKey | undefined => findDigest(digestOf(key)),
+    /** A key that was found before, as it counts now; `undefined` once it was revoked. */
+    findAgain: ({ digest }: Pick<ApiKey, 'digest'>): ApiKey | undefined =>
+      findDigest(Buffer.from(digest, 'base64url')),
     applications: (): Application[] => [
       ...new Set([...configured, ...(stored?.keys ?? [])].map(({ application }) => application)),
     ],

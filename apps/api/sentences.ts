@@ -31,6 +31,7 @@ const REFUSAL_SENTENCES: Partial<Record<Refused['refusal'], string>> = {
   resend_cooldown: 'A code was sent a moment ago.',
   sends_exhausted: 'That was the last code for now.',
   send_limit: 'This number was sent too many codes.',
+  payment_blocked: 'Too many wrong codes were typed for payments of this number.',
   check_limit: 'Too many wrong codes were tried for this number.',
   client_limit: 'Too many codes were asked for from your address.',
   traffic_limit: 'Too many codes were sent there.',

@@ -16,7 +16,9 @@ export function answerStream(
   if (hasSeenAll(view, lastEventId)) return c.body(null, 204)
   // A HEAD has no body that anybody would read, or let go.
   if (c.req.method === 'HEAD') return stream(c, null)
-  const body = streams.open({ application, id: view.id }, view, lastEventId)
+  const stillMay = c.get('stillMay')
+  const mayRead = () => stillMay('read')
+  const body = streams.open({ application, id: view.id, mayRead }, view, lastEventId)
   return body ? stream(c, body) : problem(c, 'stream_limit', { retryAfterMs: FULL_RETRY_MS })
 }
 

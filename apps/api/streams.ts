@@ -2,7 +2,7 @@
  * Verifications as they change, for a page that shows what happens: Server-Sent Events, first how things stand, then
  * what changes. All streams of a process share one question to Redis, twice a second: a connection each would be the
  * first thing to run out, and a person does not see half a second. What a reader has not taken yet is never piled up;
- * it gets the newest state when it is ready for one.
+ * it gets the newest state when it is ready for one. Whoever may no longer read is told nothing more.
  */
 import { createHash } from 'node:crypto'
 import type { Log } from '#runtime/log.ts'
@@ -21,10 +21,11 @@ const BEHIND_MAX = 8
 
 export type StreamLimits = { max: number; applicationMax: number }
 
-type Followed = { application: Application; id: VerificationId }
+/** @property mayRead whether its reader still may, by its API key as it counts now */
+type Followed = { application: Application; id: VerificationId; mayRead: () => boolean }
 /** What a reader has been told, as two digests; `id` of each event, so that it can go on where it was. */
 type Version = { status: string; delivery: string }
-type Ending = 'over' | 'left' | 'stopped'
+type Ending = 'over' | 'left' | 'revoked' | 'stopped'
 
 export type Streams = ReturnType<typeof createStreams>
 
@@ -46,12 +47,19 @@ export function createStreams(deps: {
     return own.length >= limits.applicationMax
   }
 
+  /** Closed without an end: a reader that comes back is refused by its key. */
+  function endRevoked(): void {
+    for (const stream of streams) if (!stream.followed.mayRead()) stream.end('revoked')
+  }
+
   async function look(): Promise<void> {
+    endRevoked()
     // Two readers of one verification are one question.
     const groups = Map.groupBy(streams, ({ followed }) => `${followed.application} ${followed.id}`)
     const followed = [...groups.values()].flatMap(([first]) => (first ? [first.followed] : []))
     try {
       const views = await readMany(followed)
+      endRevoked()
       for (const [index, group] of [...groups.values()].entries())
         for (const stream of group) stream.show(views[index])
     } catch (error) {

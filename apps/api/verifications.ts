@@ -3,15 +3,10 @@ import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import type { Asker } from '#store/passage.ts'
 import type { Started, StartRequest, Verifications } from '#store/verifications.ts'
+import type { PassedChallenge } from '#verification/challenge.ts'
 import { maskDestination } from '#verification/destination.ts'
 import { isChallengeRefusal, type Refused, refused } from '#verification/refusal.ts'
-import {
-  type Application,
-  type Channel,
-  parseVerificationId,
-  type SendReference,
-  type VerificationId,
-} from '#verification/verification.ts'
+import { type Channel, parseVerificationId } from '#verification/verification.ts'
 import { challengeAnswer, startedAnswer, verificationAnswer } from './answers.ts'
 import { readJson, readOptionalJson } from './body.ts'
 import { requireScope } from './caller.ts'
@@ -31,7 +26,7 @@ import {
 import { answerJson } from './headers.ts'
 import { readIdempotencyKey } from './idempotency.ts'
 import { problem, refusal } from './problem.ts'
-import { noteExplain, type Start } from './starting.ts'
+import { noteExplain, type Resend, type Start } from './starting.ts'
 import { answerStream } from './stream-answer.ts'
 import type { Streams } from './streams.ts'
 
@@ -46,18 +41,25 @@ const startFields = v.strictObject({
   context: v.optional(contextField),
 })
 
-const resendFields = v.strictObject({ client_ip: v.optional(clientIpField) })
+const resendFields = v.strictObject({
+  client_ip: v.optional(clientIpField),
+  challenge: v.optional(challengeField),
+})
 
 function askerOf({ client_ip }: { client_ip?: string | undefined }): Asker {
   return client_ip === undefined ? {} : { clientIp: client_ip }
 }
 
+type Given = { challenge: GivenChallenge; about: About }
+type Passed = { challenge?: PassedChallenge }
+/** The vendor of CAPTCHAs cannot be asked. */
+type Unavailable = { kind: 'unavailable' }
+
 export type VerificationRoutes = {
   verifications: Verifications
   start: Start
+  resend: Resend
   challenger: Challenger
-  /** Hands a stored send to the queue; what it cannot hand over the sweeper brings. */
-  enqueue: (send: SendReference) => void
   readDestination: ReadDestination
   streams: Streams
   /** The ways a code can go with the providers there are. */
@@ -65,7 +67,7 @@ export type VerificationRoutes = {
 }
 
 export function verificationRoutes(parts: VerificationRoutes) {
-  const { verifications, start, challenger, enqueue, readDestination, streams, channels } = parts
+  const { verifications, start, resend, challenger, readDestination, streams, channels } = parts
   const app = new Hono<ApiEnv>()
 
   app.post('/', requireScope('send'), async (c) => {
@@ -93,8 +95,8 @@ export function verificationRoutes(parts: VerificationRoutes) {
     }
     const about = { application, destination, ip: client_ip ?? '' }
     const started = challenge ? await startChallenged(c, request, { challenge, about }) : await start(request)
-    if (started.kind === 'unavailable') return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
-    if (started.kind === 'refused') return refuseStart(c, started, about)
+    if (started.kind === 'unavailable') return unavailable(c)
+    if (started.kind === 'refused') return refuse(c, started, about)
     c.set('verification', started.id)
     noteExplain(c, started)
     const location = `/v1/verifications/${started.id}`
@@ -123,9 +125,14 @@ export function verificationRoutes(parts: VerificationRoutes) {
     const application = c.get('application')
     const body = await readOptionalJson(c, resendFields)
     if (body.kind === 'problem') return body.response
-    const sentAgain = await resend(application, id, askerOf(body.value))
-    if (sentAgain.kind === 'refused') return refusal(c, sentAgain)
-    handOver(application, sentAgain)
+    const destinationTag = id && (await verifications.findTag(application, id))
+    if (!id || destinationTag === undefined) return refusal(c, refused('unknown_verification'))
+    const { client_ip, challenge } = body.value
+    const about = { application, destinationTag, ip: client_ip ?? '' }
+    const order = (passed: Passed = {}) => resend(application, id, { ...askerOf({ client_ip }), ...passed })
+    const sentAgain = challenge ? await withChallenge(c, { challenge, about }, order) : await order()
+    if (sentAgain.kind === 'unavailable') return unavailable(c)
+    if (sentAgain.kind === 'refused') return refuse(c, sentAgain, about)
     c.set('verification', sentAgain.id)
     noteExplain(c, sentAgain)
     const view = await verifications.read(application, sentAgain.id)
@@ -143,36 +150,36 @@ export function verificationRoutes(parts: VerificationRoutes) {
   async function startChallenged(
     c: Context<ApiEnv>,
     request: StartRequest,
-    { challenge, about }: { challenge: GivenChallenge; about: About },
-  ): Promise<Started | Refused | { kind: 'unavailable' }> {
+    given: Given,
+  ): Promise<Started | Refused | Unavailable> {
     // An answer that was given is given again, though its challenge is used by it or has expired since.
     const first = await verifications.replayStart(request)
-    if (first) return first
+    return first ?? withChallenge(c, given, (passed) => start({ ...request, ...passed }))
+  }
+
+  /** Orders a send with the challenge that was passed on, once that is judged. */
+  async function withChallenge(
+    c: Context<ApiEnv>,
+    { challenge, about }: Given,
+    order: (passed: Passed) => Promise<Started | Refused>,
+  ): Promise<Started | Refused | Unavailable> {
     const judged = await challenger.judge(challenge, about, c.req.raw.signal)
-    if (judged.kind === 'passed') return start({ ...request, challenge: judged.challenge })
+    if (judged.kind === 'passed') return order({ challenge: judged.challenge })
     c.set('reason', judged.reason)
     return judged.kind === 'failed' ? refused('challenge_failed') : { kind: 'unavailable' }
   }
 
   /** Who lacks a challenge is given one. */
-  function refuseStart(c: Context<ApiEnv>, no: Refused, about: About): Response {
+  function refuse(c: Context<ApiEnv>, no: Refused, about: About): Response {
     if (!isChallengeRefusal(no.refusal)) return refusal(c, no)
     c.set('limit', no.limit)
     const limit = no.limit === undefined ? {} : { limit: no.limit }
     return problem(c, no.refusal, { ...limit, challenge: challengeAnswer(challenger.issue(about)) })
   }
 
-  async function resend(
-    application: Application,
-    id: VerificationId | undefined,
-    asker: Asker,
-  ): Promise<Started | Refused> {
-    return id ? verifications.resend(application, id, asker) : refused('unknown_verification')
-  }
-
-  function handOver(application: Application, { id, send }: Started): void {
-    enqueue({ application, verification: id, send })
-  }
-
   return app
+}
+
+function unavailable(c: Context<ApiEnv>): Response {
+  return problem(c, 'service_unavailable', { retryAfterMs: 1_000 })
 }

@@ -1,5 +1,5 @@
 /** The worker's configuration: the environment read once, or the list of everything wrong with it. */
-import { readRegions } from '#runtime/destination-settings.ts'
+import { readLists, readRegions } from '#runtime/destination-settings.ts'
 import {
   anyText,
   createReader,
@@ -11,6 +11,7 @@ import {
 } from '#runtime/env.ts'
 import { type ProviderName, readSettings, requireInProduction, type Settings } from '#runtime/settings.ts'
 import type { Region } from '#verification/destination.ts'
+import type { Lists } from '#verification/lists.ts'
 import { CONTACT_LONGEST, isContact } from '#verification/reply.ts'
 import { readWebhook, type WebhookConfig } from './webhook-settings.ts'
 
@@ -28,8 +29,9 @@ export type WorkerConfig = Settings & {
   concurrency: number
   /** Where a person gets help, for the answer to HELP; '' for nowhere. */
   contact: string
-  /** The regions in which a person who writes to us is answered: where codes are sent to. */
+  /** Where codes are sent to, and so where a person who writes to us is answered. */
   regions: ReadonlySet<Region>
+  lists: Lists
   signalwire: SignalWire
   /** Where SignalWire's REST is, or the sandbox's. */
   restUrl: string
@@ -65,6 +67,7 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
     concurrency: reader.value('WORKER_CONCURRENCY', integer(1, 1_000), 50),
     contact: reader.value('SUPPORT_CONTACT', contact, ''),
     regions: readRegions(reader, settings.senders).regions,
+    lists: readLists(reader),
     ...readSignalWire(reader, settings.providers),
     webhook: readWebhook(reader),
   }

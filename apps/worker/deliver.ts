@@ -9,6 +9,8 @@ import { faultName } from '#runtime/redis.ts'
 import type { Claim, Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
 import { StoreFault } from '#store/script.ts'
 import { type MessageStyle, messageText } from '#verification/message.ts'
+import { type Moment, msBetween } from '#verification/moment.ts'
+import type { ObjectionTo } from '#verification/objection.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { backoffMs } from '#verification/retry.ts'
@@ -23,44 +25,76 @@ export type Deliver = (send: SendReference, signal: AbortSignal) => Promise<Deli
 /** A claim that was given: to send, or to give back unsent. */
 type Attempt = Extract<Claim, { attempt: number }>
 
-/** `actBy`: from then on (performance.now) the claim is to be given back. */
-type Fresh<T> = T & { actBy: number }
+/** `askedAt`: before the claim was asked for. `freshMs` after that it is to be given back. */
+type Fresh<T> = T & { askedAt: Moment; freshMs: number }
 
-/** How long what Redis did not take waits before it is offered again. */
+/** How long what Redis did not take waits before it is offered again; twice as long each time, up to the longest. */
 const AGAIN_MS = 200
+const AGAIN_LONGEST_MS = 1_000
+/** How long what was cut off by the end of the program is offered; main.ts waits a second for it. */
+const CUT_OFF_MS = 400
 /** A claim is acted on within a third of its lease, so that the provider's own deadline ends before the lease does. */
 const FRESH_SHARE = 3
 
-/** Offers a command to a Redis that is in trouble until it is taken, or for `ms`. */
-async function untilTaken<T>(ms: number, command: () => Promise<T>): Promise<T> {
-  const giveUpAt = performance.now() + ms
+/** How long a command is offered: while there is time left, and a moment longer than until `signal`. */
+type Patience = { leftMs: () => number; signal: AbortSignal }
+
+/** Offers a command to a Redis that is in trouble until it is taken, or patience ends. */
+async function untilTaken<T>({ leftMs, signal }: Patience, command: () => Promise<T>): Promise<T> {
+  let waitMs = AGAIN_MS
+  let cutOffAt = Number.POSITIVE_INFINITY
   for (;;) {
     try {
       return await command()
     } catch (error) {
-      if (!(error instanceof StoreFault) || performance.now() + AGAIN_MS > giveUpAt) throw error
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+      if (signal.aborted) {
+        waitMs = AGAIN_MS
+        cutOffAt = Math.min(cutOffAt, performance.now() + CUT_OFF_MS)
+      }
+      const late = leftMs() < waitMs || performance.now() + waitMs > cutOffAt
+      if (late || !(error instanceof StoreFault)) throw error
     }
+    await pause(waitMs, signal)
+    waitMs = Math.min(2 * waitMs, AGAIN_LONGEST_MS)
   }
+}
+
+/** A wait that an abort makes shorter; after one it is a wait like any other. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  const wake = () => resolve()
+  signal.addEventListener('abort', wake)
+  await promise
+  clearTimeout(timer)
+  signal.removeEventListener('abort', wake)
 }
 
 export function createDeliver(deps: {
   deliveries: Deliveries
   provider: Provider
   policy: Policy
+  /** Here the number is open, and nothing comes between the question and the message. */
+  objectionTo: ObjectionTo
   message: MessageStyle
   log: Log
   random: () => number
+  moment: () => Moment
 }): Deliver {
-  const { deliveries, provider, policy, log } = deps
+  const { deliveries, provider, policy, log, moment } = deps
 
-  /** Hands the message over, unless an earlier one turns out to have left, or it has become too late meanwhile. */
+  /**
+   * Hands the message over, unless an earlier one turns out to have left, the number is not to be sent to any more, or
+   * it has become too late meanwhile.
+   */
   async function handOver(send: SendReference, claim: Fresh<Claimed>, signal: AbortSignal): Promise<Outcome> {
     const message = messageOf(send, claim)
     const found = await findEarlier(send, claim, message, signal)
     if (found) return { provider: provider.name, ...found }
+    const objection = deps.objectionTo(claim.destination, claim.channel)
+    if (objection) return { kind: 'withheld', reason: objection }
     // A worker that was frozen meanwhile must not send: its time, or its turn, may be over.
-    if (performance.now() > claim.actBy) return { kind: 'busy', reason: 'timeout' }
+    if (msBetween(claim.askedAt, moment()) > claim.freshMs) return { kind: 'busy', reason: 'timeout' }
     return { provider: provider.name, ...(await provider.send(message, signal)) }
   }
 
@@ -119,43 +153,50 @@ export function createDeliver(deps: {
     return outcome
   }
 
-  /** A receipt may carry the provider's id alone; losing this leaves the send `accepted`, which is true. */
-  async function rememberMessage(send: SendReference, outcome: Outcome): Promise<void> {
-    if (!('messageId' in outcome)) return
-    try {
-      await deliveries.rememberMessage(outcome.messageId, formatReference(send))
-    } catch (error) {
-      log.warn({ ...fieldsOf(send), fault: faultName(error) }, 'message id not remembered')
-    }
-  }
-
-  /** What has happened is offered to Redis for as long as the lease holds; then the lease itself says `unknown`. */
-  function record(
+  /**
+   * What has happened is offered to Redis for as long as the code lives: also when the lease ran out, because the ledger
+   * believes it until another worker has claimed, and none may right after an outage.
+   */
+  async function record(
     send: SendReference,
     { token, outcome, attempt }: { token: string; outcome: Outcome; attempt: Attempt },
+    patience: Patience,
   ): Promise<Recorded> {
     const waitMs = waitOf(outcome, attempt.attempt, deps.random)
     const from = outcome.provider === undefined || attempt.kind === 'unusable' ? '' : attempt.from
-    return untilTaken(policy.leaseMs, () => deliveries.record(send, { token, outcome, waitMs, from }))
+    try {
+      return await untilTaken(patience, () => deliveries.record(send, { token, outcome, waitMs, from }))
+    } catch (error) {
+      const told = { attempt: attempt.attempt, provider: outcome.provider, outcome: outcome.kind }
+      log.error({ ...fieldsOf(send), ...told, fault: faultName(error) }, 'outcome not recorded')
+      throw error
+    }
+  }
+
+  /** Another worker holds the send by now. That our message was taken is as true as a receipt, and may save the other. */
+  async function tellOvertaken(send: SendReference, outcome: Outcome, patience: Patience): Promise<void> {
+    if (outcome.kind !== 'accepted') return
+    const { messageId } = outcome
+    await untilTaken(patience, () => deliveries.takeReceipt(send, { messageId, state: 'queued' }))
   }
 
   /** A claim whose answer was lost is asked for again with the same token, and given again. */
-  async function claim(send: SendReference, token: string): Promise<Fresh<Claim>> {
-    const askedAt = performance.now()
-    const freshMs = policy.leaseMs / FRESH_SHARE
-    const given = await untilTaken(freshMs, () => deliveries.claim(send, token))
-    const goodForMs = given.kind === 'claimed' ? Math.min(freshMs, given.deadlineMs) : freshMs
-    return { ...given, actBy: askedAt + goodForMs }
+  async function claim(send: SendReference, token: string, signal: AbortSignal): Promise<Fresh<Claim>> {
+    const askedAt = moment()
+    const longestMs = policy.leaseMs / FRESH_SHARE
+    const patience = { leftMs: () => longestMs - msBetween(askedAt, moment()), signal }
+    const given = await untilTaken(patience, () => deliveries.claim(send, token))
+    const freshMs = given.kind === 'claimed' ? Math.min(longestMs, given.deadlineMs) : longestMs
+    return { ...given, askedAt, freshMs }
   }
 
   /** Makes an attempt at what the claim is for, which may be another send than was asked for. */
   async function makeAttempt(given: Fresh<Attempt>, token: string, signal: AbortSignal): Promise<Delivered> {
     const { send } = given
     const outcome = await attempt(send, given, signal)
-    const [recorded] = await Promise.all([
-      record(send, { token, outcome, attempt: given }),
-      rememberMessage(send, outcome),
-    ])
+    const livesMs = given.deadlineMs + policy.sendReserveMs
+    const patience = { leftMs: () => livesMs - msBetween(given.askedAt, moment()), signal }
+    const recorded = await record(send, { token, outcome, attempt: given }, patience)
     switch (recorded.kind) {
       case 'recorded':
         return { kind: 'closed', why: recorded.state }
@@ -163,6 +204,7 @@ export function createDeliver(deps: {
         return { kind: 'again', waitMs: recorded.waitMs }
       case 'stale':
         log.warn({ ...fieldsOf(send), attempt: given.attempt, outcome: outcome.kind }, 'attempt overtaken')
+        await tellOvertaken(send, outcome, patience)
         return { kind: 'closed', why: 'stale' }
       default:
         return recorded satisfies never
@@ -171,7 +213,7 @@ export function createDeliver(deps: {
 
   return async (send, signal) => {
     const token = randomUUID()
-    const given = await claim(send, token)
+    const given = await claim(send, token, signal)
     if (given.kind === 'closed') return { kind: 'closed', why: given.why }
     if (given.kind === 'wait') return { kind: 'again', waitMs: given.waitMs }
     const claimedAt = performance.now()

@@ -5,15 +5,17 @@
 import { randomUUID } from 'node:crypto'
 import type { EventQueue } from '#queue/event-queue.ts'
 import type { Log } from '#runtime/log.ts'
-import { faultName } from '#runtime/redis.ts'
 import { OUTBOX_MAX } from '#store/lua-policy.ts'
 import type { Outbox } from '#store/outbox.ts'
 import { EVENT_LIFE_MS, type Told } from '#verification/event.ts'
+import { createFaultLog, SAID_AGAIN_MS } from './fault-log.ts'
 
 const BATCH = 100
 const REST_MS = 500
 /** A receiver that is down for long fills the queue so far; what comes then waits in the outbox, which is bounded too. */
 const QUEUED_MAX = 100_000
+/** Well below, so that an outbox at its brim is not full and not full in turn. */
+const ROOM_AGAIN = 0.9 * OUTBOX_MAX
 
 export function createEventMover(deps: {
   outbox: Pick<Outbox, 'take' | 'remove'>
@@ -22,18 +24,33 @@ export function createEventMover(deps: {
   now: () => number
 }) {
   const { outbox, queue, log, now } = deps
+  const stumbled = createFaultLog(log)
   const token = randomUUID()
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
   let stopped = false
+  let saidFull = false
+  let quietUntil = 0
 
   const isWorthTelling = ({ event }: Told) => now() - Date.parse(event.timestamp) < EVENT_LIFE_MS
 
+  /** A full outbox stays about full for as long as the receiver is away. */
+  function sayHowFull(count: number): void {
+    if (count >= OUTBOX_MAX && now() >= quietUntil) {
+      quietUntil = now() + SAID_AGAIN_MS
+      saidFull = true
+      log.error({ count }, 'the outbox is full: events are lost')
+    } else if (saidFull && count < ROOM_AGAIN) {
+      saidFull = false
+      log.warn({ count }, 'the outbox has room again')
+    }
+  }
+
   async function step(): Promise<'more' | 'rest'> {
     const taken = await outbox.take(token, BATCH)
-    if (taken.kind === 'busy' || taken.entries.length === 0) return 'rest'
-    if (taken.waiting >= OUTBOX_MAX)
-      log.error({ count: taken.waiting }, 'the outbox is full: events are lost')
+    if (taken.kind === 'busy') return 'rest'
+    sayHowFull(taken.waiting)
+    if (taken.entries.length === 0) return 'rest'
     if ((await queue.backlog()) >= QUEUED_MAX) return 'rest'
     const readable = taken.entries.map(({ told }) => told).filter((told) => told !== undefined)
     const dropped = taken.entries.length - readable.length
@@ -51,7 +68,7 @@ export function createEventMover(deps: {
     try {
       next = await step()
     } catch (error) {
-      log.debug({ fault: faultName(error) }, 'events put off')
+      stumbled(error, {}, 'events put off')
     }
     if (!stopped) schedule(next === 'more' ? 0 : REST_MS)
   }

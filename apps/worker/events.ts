@@ -13,12 +13,14 @@ import type { Outbox } from '#store/outbox.ts'
 import { createResolve } from '#webhooks/addresses.ts'
 import { createPost } from '#webhooks/post.ts'
 import { createEventMover } from './event-mover.ts'
+import { createFaultLog } from './fault-log.ts'
 import { createTell, type Tell } from './tell.ts'
 import type { WebhookConfig } from './webhook-settings.ts'
 
-const POST_TIMEOUT_MS = 10_000
-/** Longer than a try takes; a dead worker's event is told by another within lock + stall check, 20 s. */
-const LOCK_MS = 15_000
+/** The least that Standard Webhooks recommends. */
+const POST_TIMEOUT_MS = 15_000
+/** Longer than a try takes; a dead worker's event is told by another within lock + stall check, 25 s. */
+const LOCK_MS = 20_000
 const STALL_CHECK_MS = 5_000
 /** However often workers die: only time ends an event. */
 const STALLED_MAX = 1_000_000
@@ -60,6 +62,12 @@ export function createEventsOut(deps: {
     if (performance.now() < quietUntil) return
     quietUntil = performance.now() + SAME_ERROR_QUIET_MS
     log.warn({ fault: faultName(error) }, 'the queue of events reported an error')
+  })
+  const stumbled = createFaultLog(log)
+  worker.on('failed', (job, error) => {
+    const fields = { event_id: job?.id }
+    if (job?.finishedOn === undefined) return stumbled(error, fields, 'telling an event was put off')
+    log.error({ ...fields, attempt: job.attemptsStarted, fault: faultName(error) }, 'event given up')
   })
 
   return {

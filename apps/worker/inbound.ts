@@ -1,22 +1,24 @@
 /**
  * Answers what people write to our numbers: what the websocket brings, once it is heeded, and what an API has heeded and
- * left to the workers. Each keyword is answered once, at the pace of the number it came to.
+ * left to the workers. Each keyword is answered once, when the store lets it leave.
  */
 import type { InboundListener, TextMessage } from '#providers/provider.ts'
 import { type Asked, createKeywords, fieldsOf, pause } from '#receipts/keywords.ts'
-import type { Log } from '#runtime/log.ts'
+import type { Log, LogFields } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
-import type { Pace } from '#store/pace.ts'
+import type { Replies, Reply, ReplyTurn } from '#store/replies.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Suppressions } from '#store/suppressions.ts'
-import { type Destination, parseDestination, type Region } from '#verification/destination.ts'
+import { type Destination, type Region, regionOf } from '#verification/destination.ts'
+import { alarmsIn } from '#verification/gate.ts'
+import type { ObjectionTo } from '#verification/objection.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import { REPLY_VALID_MS, replyText } from '#verification/reply.ts'
 import { backoffMs } from '#verification/retry.ts'
 import { segmentsOf } from '#verification/segments.ts'
 import { REPLY_REFERENCE } from '#verification/verification.ts'
 
-const PACE_AGAIN_AFTER_MS = 1_000
+const TURN_AGAIN_AFTER_MS = 1_000
 /** About half a minute. */
 const ATTEMPTS_MAX = 6
 /** Answers taken at once of those that were left to the workers, and how often somebody looks for them. */
@@ -38,68 +40,83 @@ export type InboundMessages = {
 export function createInbound(deps: {
   suppressions: Suppressions
   send: (message: TextMessage) => Promise<Outcome>
-  pace: Pace
-  regions: ReadonlySet<Region>
+  replies: Replies
+  objectionTo: ObjectionTo
   brand: string
   contact: string
   log: Log
   random: () => number
 }): InboundMessages {
-  const { suppressions, regions, log } = deps
+  const { suppressions, log } = deps
   const stopping = new AbortController()
   const keywords = createKeywords({ suppressions, log, answer })
   const answering = new Set<Promise<void>>()
-  /** The last answer of each of our numbers that waits for its pace. */
-  const turns = new Map<string, Promise<boolean>>()
+  /** The last answer of each of our numbers that waits for its turn. */
+  const turns = new Map<string, Promise<unknown>>()
   let looking: Promise<void> = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
 
   /** Who could get no code gets no answer either: an answer costs money, and anybody can write to us. */
-  const mayBeSentTo = (destination: Destination) =>
-    parseDestination(destination, { regions }).kind === 'destination'
+  function answeredRegion(destination: Destination): Region | undefined {
+    return deps.objectionTo(destination, 'sms') === undefined ? regionOf(destination) : undefined
+  }
 
   function answer(asked: Asked): void {
-    if (!mayBeSentTo(asked.destination)) return
-    const promise = sendAnswer(asked).finally(() => answering.delete(promise))
+    const region = answeredRegion(asked.destination)
+    if (!region) return
+    const promise = sendAnswer(asked, region).finally(() => answering.delete(promise))
     answering.add(promise)
   }
 
-  /** Whether an answer may leave its number now, after all that came before it. */
-  async function mayLeave(sender: string, segments: number, giveUpAt: number): Promise<boolean> {
+  /** Waits until an answer may leave its number, after all that came before it. Answers why it may not, if so. */
+  async function turnAt(reply: Reply, giveUpAt: number): Promise<LogFields | undefined> {
     for (;;) {
-      const waitMs = await askPace(sender, segments)
-      if (waitMs === 0) return true
-      if (stopping.signal.aborted || performance.now() + waitMs > giveUpAt) return false
+      const turn = await askTurn(reply)
+      if (turn.kind === 'refused') return { refusal: turn.refusal, limit: turn.limit }
+      if (turn.kind === 'go') {
+        for (const limit of alarmsIn(turn.explain)) log.warn({ limit }, 'a limit is nearly reached')
+        return undefined
+      }
+      const { waitMs, why: reason } = turn
+      if (stopping.signal.aborted || performance.now() + waitMs > giveUpAt) return { reason }
       await pause(waitMs, stopping.signal)
     }
   }
 
-  async function askPace(sender: string, segments: number): Promise<number> {
+  async function askTurn(reply: Reply): Promise<ReplyTurn> {
     try {
-      return await deps.pace.take(sender, segments)
+      return await deps.replies.take(reply)
     } catch (error) {
       if (!(error instanceof StoreFault)) throw error
-      return PACE_AGAIN_AFTER_MS
+      return { kind: 'wait', waitMs: TURN_AGAIN_AFTER_MS, why: 'not_sent_in_time' }
     }
   }
 
   /** One after the other for each number: a crowd that asks for help must not knock at Redis all at once. */
-  function turnOf({ sender, cameAt }: Asked, body: string): Promise<boolean> {
-    const { segments } = segmentsOf(body)
-    const before = turns.get(sender) ?? Promise.resolve(true)
-    const turn = before.then(() => mayLeave(sender, segments, cameAt + REPLY_VALID_MS))
-    turns.set(sender, turn)
+  function turnOf(reply: Reply, giveUpAt: number): Promise<LogFields | undefined> {
+    const before = turns.get(reply.from) ?? Promise.resolve()
+    const turn = before.then(() => turnAt(reply, giveUpAt))
+    turns.set(reply.from, turn)
     return turn
   }
 
   /** Tried again only when it is known not to have left. */
-  async function sendAnswer(asked: Asked): Promise<void> {
+  async function sendAnswer(asked: Asked, region: Region): Promise<void> {
     const body = replyText(asked.keyword, deps)
-    const addressed = { from: asked.sender, to: asked.destination, reference: REPLY_REFERENCE }
-    const message = { ...addressed, channel: 'sms' as const, body, validForMs: REPLY_VALID_MS }
+    const { sender: from, destination: to } = asked
+    const message = {
+      from,
+      to,
+      reference: REPLY_REFERENCE,
+      channel: 'sms' as const,
+      body,
+      validForMs: REPLY_VALID_MS,
+    }
+    const { segments } = segmentsOf(body)
     for (let attempt = 1; ; attempt++) {
-      if (!(await turnOf(asked, body)))
-        return log.warn({ ...fieldsOf(asked), attempt, reason: 'not_sent_in_time' }, 'answer')
+      const reply = { from, region, segments, again: attempt > 1 }
+      const no = await turnOf(reply, asked.cameAt + REPLY_VALID_MS)
+      if (no) return log.warn({ ...fieldsOf(asked), attempt, ...no }, 'answer')
       const outcome = await deps.send(message)
       const fields = { ...fieldsOf(asked), attempt, outcome: outcome.kind }
       if (outcome.kind === 'accepted') return log.info(fields, 'answer')
@@ -111,7 +128,7 @@ export function createInbound(deps: {
   }
 
   async function answerLeft(): Promise<'more' | 'rest'> {
-    const { taken, replies } = await suppressions.takeReplies(BATCH)
+    const { taken, replies } = await suppressions.takeUnanswered(BATCH)
     const now = performance.now()
     for (const { agoMs, ...reply } of replies) answer({ ...reply, cameAt: now - agoMs })
     if (replies.length < taken)

@@ -12,8 +12,9 @@ import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
 import { createLibraries } from '#store/libraries.ts'
 import { createOutbox } from '#store/outbox.ts'
-import { createPace } from '#store/pace.ts'
+import { createReplies } from '#store/replies.ts'
 import { createSuppressions } from '#store/suppressions.ts'
+import { createObjectionTo } from '#verification/objection.ts'
 import { createVault } from '#verification/vault.ts'
 import { readConfig } from './config.ts'
 import { createDeliver } from './deliver.ts'
@@ -36,13 +37,14 @@ const keys = createKeys(config.redisPrefix)
 const parts = { redis, keys, policy, vault, senders: config.senders }
 const deliveries = createDeliveries(parts)
 const alarm = createAlarm(log)
-const receipts = createReceipts({ deliveries, alarm, log })
+const receipts = createReceipts({ deliveries, forMs: policy.codeTtlMs, alarm, log })
+const objectionTo = createObjectionTo(config)
 const cutOff = new AbortController()
 const inbound = createInbound({
   suppressions: createSuppressions(parts),
   send: (message) => provider.send(message, cutOff.signal),
-  pace: createPace(parts),
-  regions: config.regions,
+  replies: createReplies(parts),
+  objectionTo,
   brand: config.message.brand,
   contact: config.contact,
   log,
@@ -55,9 +57,11 @@ const deliver = createDeliver({
   deliveries,
   provider,
   policy,
+  objectionTo,
   message: config.message,
   log,
   random: Math.random,
+  moment: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
 })
 const processor = createProcessor({ deliver, log, signal: cutOff.signal })
 const queueWorker = startQueueWorker({
@@ -109,8 +113,7 @@ onShutdown({
     inbound.stop()
     await within(1_000, Promise.all([closing, inbound.settled()]))
     await provider.close()
-    receipts.stop()
-    await within(1_000, receipts.settled())
+    await within(1_000, receipts.stop())
     await within(1_000, queue.close())
     await telling
     redis.disconnect()

@@ -4,8 +4,9 @@
  */
 import type { DeliveryQueue } from '#queue/delivery-queue.ts'
 import type { Log } from '#runtime/log.ts'
-import { faultName } from '#runtime/redis.ts'
 import type { Deliveries } from '#store/deliveries.ts'
+import type { Application } from '#verification/verification.ts'
+import { createFaultLog } from './fault-log.ts'
 
 /** Verifications looked at in one script: a short stay in Redis. */
 const BATCH = 100
@@ -13,6 +14,7 @@ const REST_MS = 1_000
 
 export function createSweeper(deps: { deliveries: Deliveries; queue: DeliveryQueue; log: Log }) {
   const { deliveries, queue, log } = deps
+  const stumbled = createFaultLog(log)
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
   let stopped = false
@@ -20,12 +22,23 @@ export function createSweeper(deps: { deliveries: Deliveries; queue: DeliveryQue
   async function step(): Promise<'more' | 'rest'> {
     let more = false
     for (const application of await deliveries.applications()) {
-      const { looked, sends } = await deliveries.sweep(application, BATCH)
-      more ||= looked === BATCH
-      await Promise.all(sends.map((send) => queue.enqueue(send)))
-      if (sends.length > 0) log.info({ application, count: sends.length }, 'swept to the queue')
+      if (stopped) break
+      more = (await sweep(application)) || more
     }
     return more ? 'more' : 'rest'
+  }
+
+  /** Whether there is more than was looked at. What goes wrong with one application is none of the others' business. */
+  async function sweep(application: Application): Promise<boolean> {
+    try {
+      const { looked, sends } = await deliveries.sweep(application, BATCH)
+      await Promise.all(sends.map((send) => queue.enqueue(send)))
+      if (sends.length > 0) log.info({ application, count: sends.length }, 'swept to the queue')
+      return looked === BATCH
+    } catch (error) {
+      stumbled(error, { application }, 'sweep put off')
+      return false
+    }
   }
 
   async function run(): Promise<void> {
@@ -33,7 +46,7 @@ export function createSweeper(deps: { deliveries: Deliveries; queue: DeliveryQue
     try {
       next = await step()
     } catch (error) {
-      log.debug({ fault: faultName(error) }, 'sweep put off')
+      stumbled(error, {}, 'sweep put off')
     }
     if (!stopped) schedule(next === 'more' ? 0 : REST_MS)
   }

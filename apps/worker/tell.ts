@@ -8,6 +8,9 @@ import { EVENT_LIFE_MS, type Event, type Told } from '#verification/event.ts'
 import { tellAgainMs } from '#verification/retry.ts'
 import type { Post, Posted } from '#webhooks/post.ts'
 
+/** One answer that is wrong, or whose clock is, must not cost an event its day of tries. */
+const RETRY_AFTER_LONGEST_MS = 3_600_000
+
 export type Telling = { kind: 'closed' } | { kind: 'again'; waitMs: number }
 
 /** @param tries tries that have begun, this one included */
@@ -24,10 +27,10 @@ export function createTell(deps: {
 }): Tell {
   const { post, outbox, receiver, log, now } = deps
 
-  /** A receiver whose Retry-After is longer than our own wait is left alone for as long as it says. */
+  /** A receiver whose Retry-After is longer than our own wait is left alone for as long as it says, within reason. */
   function again({ id, event }: Told, tries: number, posted: Posted, startedAt: number): Telling {
     const wished = posted.kind === 'refused' ? (posted.retryAfterMs ?? 0) : 0
-    const waitMs = Math.max(tellAgainMs(tries, deps.random), wished)
+    const waitMs = Math.max(tellAgainMs(tries, deps.random), Math.min(wished, RETRY_AFTER_LONGEST_MS))
     const late = now() + waitMs >= Date.parse(event.timestamp) + EVENT_LIFE_MS
     const fields = { ...fieldsOf(id, event, tries, startedAt), ...answerOf(posted) }
     if (!late) {

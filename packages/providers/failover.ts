@@ -10,7 +10,9 @@ import {
   handleWhenResult,
   isBrokenCircuitError,
 } from 'cockatiel'
+import { msBetween } from '#verification/moment.ts'
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
+import { momentNow } from './clock.ts'
 import { type Findings, type Message, NOT_OURS, type Provider } from './provider.ts'
 
 /** `open`: left alone. `half_open`: one message is on its way to find out. `closed`: as usual. */
@@ -81,11 +83,11 @@ export function createFailover(options: FailoverOptions): Provider {
       return statuses.find((status) => status === 'ready') ?? statuses[0] ?? 'closed'
     },
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
-      const until = performance.now() + budgetMs
+      const startedAt = momentNow()
       const able = ways.filter(({ provider }) => provider.channels.includes(message.channel))
       let last: Outcome = able.length === 0 ? NOT_OURS : { kind: 'busy', reason: 'not_connected' }
       for (const [index, way] of able.entries()) {
-        const leftMs = until - performance.now()
+        const leftMs = budgetMs - msBetween(startedAt, momentNow())
         if (signal.aborted || leftMs < WORTHWHILE_MS) break
         const limited =
           index === 0 ? signal : AbortSignal.any([signal, AbortSignal.timeout(Math.floor(leftMs))])

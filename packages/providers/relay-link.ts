@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Inbound } from '#verification/keyword.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
+import { momentNow } from './clock.ts'
 import type { TextMessage } from './provider.ts'
 import type { Dial, News, Order } from './signalwire-relay-thread.ts'
 
@@ -104,7 +105,7 @@ export function openLink(options: LinkOptions, listener: LinkListener): Link {
           signal.removeEventListener('abort', abort)
         }
         inFlight.set(id, { resolve, forget })
-        worker.postMessage({ id, message, postedAtNs: process.hrtime.bigint() } satisfies Order)
+        worker.postMessage({ id, message, postedAt: momentNow() } satisfies Order)
       }),
     sends: () => sends,
     retire() {

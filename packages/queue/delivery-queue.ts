@@ -6,7 +6,7 @@
 import { type ConnectionOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { formatReference, parseReference, type SendReference } from '#verification/verification.ts'
-import { inTime } from './in-time.ts'
+import { inTime, QueueFault } from './queue-fault.ts'
 
 export const QUEUE_NAME = 'deliveries'
 const JOB_NAME = 'deliver'
@@ -14,8 +14,7 @@ const JOB_NAME = 'deliver'
 /** BullMQ keeps its events in a stream for whoever listens; nobody here does. */
 const EVENTS_KEPT = 100
 const BATCH_MAX = 200
-/** What waits longer, or behind more than this, is left to the sweeper. */
-const ADD_TIMEOUT_MS = 5_000
+/** What waits behind more than this is left to the sweeper. */
 const WAITING_MAX = 20_000
 
 /** One job a send: adding it again while it waits changes nothing. BullMQ refuses ids with a colon. */
@@ -52,14 +51,12 @@ export function createDeliveryQueue(options: { connection: Redis; prefix: string
 
   async function addBatch(batch: readonly Waiting[]): Promise<void> {
     try {
-      // BullMQ would wait for a connection that is away for as long as it takes.
-      if (connection.status !== 'ready') throw new Error('The queue is not connected')
       const jobs = batch.map(({ send }) => ({
         name: JOB_NAME,
         data: formatReference(send),
         opts: { jobId: jobIdOf(send) },
       }))
-      await inTime(ADD_TIMEOUT_MS, queue.addBulk(jobs))
+      await inTime(connection, () => queue.addBulk(jobs))
       for (const { resolve } of batch) resolve()
     } catch (cause) {
       for (const { reject } of batch) reject(cause)
@@ -79,7 +76,7 @@ export function createDeliveryQueue(options: { connection: Redis; prefix: string
     /** Resolves once the send is queued; rejects when it is not, and then the sweeper brings it later. */
     enqueue(send: SendReference): Promise<void> {
       return new Promise((resolve, reject) => {
-        if (waiting.length >= WAITING_MAX) return reject(new Error('Too many sends wait for the queue'))
+        if (waiting.length >= WAITING_MAX) return reject(new QueueFault('Too many sends wait for the queue'))
         waiting.push({ send, resolve, reject })
         flushing ??= Promise.resolve().then(flush)
       })

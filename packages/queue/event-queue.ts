@@ -7,19 +7,15 @@ import { type ConnectionOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { EVENT_TYPES, type Event, type Told } from '#verification/event.ts'
 import { queuePrefix } from './delivery-queue.ts'
-import { inTime } from './in-time.ts'
+import { inTime } from './queue-fault.ts'
 
 export const EVENT_QUEUE_NAME = 'events'
 const JOB_NAME = 'tell'
 
 const EVENTS_KEPT = 100
-const ADD_TIMEOUT_MS = 5_000
-/**
- * Only what breaks on our side throws (Redis away at the wrong moment); an event is not lost for it. Each try is
- * bounded by the event's own life.
- */
+/** Only what breaks on our side throws; an event is not lost for it as long as it is worth telling: a day, and a rest. */
 const TRIES = 10_000
-const TRY_AGAIN_MS = 5_000
+const TRY_AGAIN_MS = 10_000
 
 /** Reads a job's data as if a stranger had written it. */
 export function parseEventJob(data: unknown): Event | undefined {
@@ -62,17 +58,15 @@ export function createEventQueue({ connection, prefix }: { connection: Redis; pr
   return {
     /** Resolves once all of them lie in the queue. */
     async add(events: readonly Told[]): Promise<void> {
-      // BullMQ would wait for a connection that is away for as long as it takes.
-      if (connection.status !== 'ready') throw new Error('The queue is not connected')
       const jobs = events.map(({ id, event }) => ({
         name: JOB_NAME,
         data: JSON.stringify(event),
         opts: { jobId: id },
       }))
-      await inTime(ADD_TIMEOUT_MS, queue.addBulk(jobs))
+      await inTime(connection, () => queue.addBulk(jobs))
     },
     /** Events that wait to be told, those between two tries included. */
-    backlog: () => queue.getJobCountByTypes('waiting', 'delayed', 'active'),
+    backlog: () => inTime(connection, () => queue.getJobCountByTypes('waiting', 'delayed', 'active')),
     close: () => queue.close(),
   }
 }

@@ -1,14 +1,22 @@
 /** The gate as settings: each rule by its name, and what messages cost. */
 import { parseRegion } from '#verification/destination.ts'
-import { formatRule, modesOf, parseMoney, parseRule, type Rule } from '#verification/gate.ts'
+import { formatRule, modesOf, parseMoney, parseRule, type Rule, withinFormShare } from '#verification/gate.ts'
 import { DEFAULT_PRICES, type Prices } from '#verification/price.ts'
 import { type Kind, listOf, type Reader } from './env.ts'
 
-/** Each rule may be set by LIMIT_ and its name; `off` takes it out. */
+/**
+ * Each rule may be set by LIMIT_ and its name; `off` takes it out. A budget of the form that is not set goes down with
+ * that of all together, and never up with it.
+ */
 export function readRules(reader: Reader, defaults: readonly Rule[]): Rule[] {
-  return defaults
-    .map((rule) => reader.value(`LIMIT_${rule.name.toUpperCase()}`, limit(rule), rule))
+  const rules = defaults
+    .map((rule) => reader.value(settingOf(rule), limit(rule), rule))
     .filter((rule) => rule !== 'off')
+  return rules.map((rule) => (reader.has(settingOf(rule)) ? rule : withinFormShare(rule, rules)))
+}
+
+function settingOf({ name }: Rule): string {
+  return `LIMIT_${name.toUpperCase()}`
 }
 
 function limit(rule: Rule): Kind<Rule | 'off'> {

@@ -49,9 +49,17 @@ export function connectForRequests(at: string | RedisPlace, log: Log): Redis {
   return withQuietErrors(redis, log)
 }
 
-/** BullMQ blocks on its connections and insists on waiting for them. */
+/**
+ * BullMQ blocks on its connections and insists on waiting for them. Jobs that end in one turn of the event loop leave in
+ * one write here too.
+ */
 export function connectForQueue(at: string | RedisPlace, log: Log): Redis {
-  return withQuietErrors(open(at, { maxRetriesPerRequest: null, socketTimeout: SILENT.forQueueMs }), log)
+  const redis = open(at, {
+    enableAutoPipelining: true,
+    maxRetriesPerRequest: null,
+    socketTimeout: SILENT.forQueueMs,
+  })
+  return withQuietErrors(redis, log)
 }
 
 function open(at: string | RedisPlace, kind: Options): Redis {

@@ -74,8 +74,8 @@ const digestShape = /^[A-Za-z0-9_-]{43}$/
 
 function decode(id: string, record: string): StoredApiKey | undefined {
   const [name = '', scopeList = '', createdAt, digest = '', revokedAt] = record.split(' ')
-  const application = parseKeyHolder(name)
   const scopes = parseScopes(scopeList)
+  const application = scopes && parseKeyHolder(name, scopes)
   const createdAtMs = Number(createdAt)
   if (!isApiKeyId(id) || !application || !scopes || !Number.isSafeInteger(createdAtMs)) return undefined
   const base = { id, application, scopes, createdAtMs }

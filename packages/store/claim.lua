@@ -16,7 +16,7 @@
 --
 -- At most policy.submissions_max messages may ever have left for one send; none leaves after the deadline, an
 -- approval, a cancellation, a newer send or a STOP of the number. An attempt whose lease ran out may have left: it
--- counts as unknown.
+-- counts as unknown, and another one waits for its receipt as long as after any unknown one.
 --
 -- A claim is given only when a message may leave its number now (pacing.lua), however many workers ask. While more wait
 -- than may leave, whoever's turn it is gives it to the code that has longest to live, which is then what is claimed
@@ -96,7 +96,7 @@ local function take(s)
     'attempts', attempts, 'submitted', s.submitted + 1)
   note_claim(s.key, s.send, attempts, now - s.at, policy.lines[line].number)
   redis.call('HDEL', s.key, send_field(s.send, 'retry'))
-  look_again_at(s.agenda, s.id, now + policy.lease_ms + policy.sweep_after_ms, now)
+  look_again_at(s.agenda, s.id, now + policy.lease_ms, now)
   return attempts
 end
 

@@ -13,8 +13,8 @@ local function look_at(key, send, token, suppressions, now)
   local sends, expires, to_tag, channel, line, segments =
     unpack(redis.call('HMGET', key, 'sends', 'expires', 'to_tag', 'channel', 'line', 'segments'))
   local s = {
-    key = key, agenda = agenda, id = id, send = send, at = at, attempts = tonumber(attempts),
-    submitted = tonumber(submitted), to_tag = to_tag, channel = channel, line = line, segments = tonumber(segments or 1),
+    key = key, agenda = agenda, id = id, send = send, at = at, attempts = tonumber(attempts or 0),
+    submitted = tonumber(submitted or 0), to_tag = to_tag, channel = channel, line = line, segments = tonumber(segments or 1),
     deadline = tonumber(expires) - policy.send_reserve_ms,
   }
   local wanted = status == 'pending' and tonumber(send) == tonumber(sends)
@@ -39,15 +39,13 @@ local function look_at(key, send, token, suppressions, now)
 
   if state == 'submitting' then
     if tonumber(lease) > now then return no('wait', tonumber(lease) - now) end
-    move_send(key, send, 'unknown', now, 'reason', 'worker_lost')
-    state = 'unknown'
+    lose_worker(key, send, wanted and not opted_out and may_follow(submitted) and s.deadline, now)
+    state, retry = get_send(key, send, 'state', 'retry')
   end
   if state ~= 'queued' and state ~= 'unknown' then return no('closed', state) end
   if not wanted then return no('closed', state) end
   if opted_out then return ends('suppressed', 'recipient_opted_out') end
-  if state == 'unknown' and (policy.unknown == 'stop' or s.submitted >= policy.submissions_max) then
-    return no('closed', state)
-  end
+  if state == 'unknown' and not may_follow(submitted) then return no('closed', state) end
   if retry and tonumber(retry) > now then return no('wait', tonumber(retry) - now) end
   if s.deadline <= now then return ends('expired', 'not_sent_in_time') end
   return s

@@ -12,11 +12,13 @@ import type { Letter, Vault } from '#verification/vault.ts'
 import {
   type Application,
   type Channel,
+  formatReference,
   parseApplication,
   type SendReference,
   type SendState,
   type VerificationId,
 } from '#verification/verification.ts'
+import { createFurthest } from './furthest.ts'
 import type { Keys } from './keys.ts'
 import { createLines } from './lines.ts'
 import { luaEvents } from './lua-policy.ts'
@@ -26,9 +28,15 @@ import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.
  * What a claim was given for. `send` is the one that was asked for, or, while more wait than may leave, another whose
  * code has longer to live: then `againMs` is when to look at the one that was asked for again.
  */
-type Given = { send: SendReference; attempt: number; againMs?: number }
+type Given = {
+  send: SendReference
+  attempt: number
+  /** How long from now a message may still be handed over. */
+  deadlineMs: number
+  againMs?: number
+}
 
-/** The right to make one attempt. `deadlineMs`: how long from now a message may still be handed over. */
+/** The right to make one attempt. */
 export type Claimed = Letter &
   Given & {
     kind: 'claimed'
@@ -38,7 +46,6 @@ export type Claimed = Letter &
     from: string
     /** The payment the code is for, to be shown in the message. */
     context?: Context
-    deadlineMs: number
     /** How long ago the first attempt began whose message may have left; absent when none may. */
     mayHaveLeftMs?: number
     /** Our number that attempt went out from, which may be one of ours no more. */
@@ -75,6 +82,7 @@ export function createDeliveries(deps: {
   const { redis, keys, policy, vault } = deps
   const events = luaEvents(policy, keys)
   const lines = createLines(deps)
+  const furthest = createFurthest(redis)
   const scripts = {
     claim: loadScript('claim.lua', policy, lines.lua + events),
     record: loadScript('record.lua', policy, events),
@@ -100,6 +108,7 @@ export function createDeliveries(deps: {
     const given: Given = {
       send: { ...owner, send: numberAt(reply, 10) },
       attempt: numberAt(reply, 4),
+      deadlineMs: numberAt(reply, 5),
       ...(againMs < 0 ? {} : { againMs }),
     }
     const sealedFor = { application: owner.application, id: owner.verification }
@@ -117,7 +126,6 @@ export function createDeliveries(deps: {
       locale: textAt(reply, 2) as Locale,
       channel,
       from: lines.senderOf({ line: textAt(reply, 8), tag: textAt(reply, 7), channel }),
-      deadlineMs: numberAt(reply, 5),
       ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
       ...(textAt(reply, 13) === '' ? {} : { mayHaveLeftFrom: textAt(reply, 13) }),
     }
@@ -147,40 +155,49 @@ export function createDeliveries(deps: {
       const { token, outcome, waitMs, from = '' } = options
       const messageId = 'messageId' in outcome ? outcome.messageId : ''
       const reason = 'reason' in outcome ? outcome.reason : ''
-      const reply = await scripts.record(redis, keysOf(send), [
-        send.verification,
-        send.send,
-        token,
-        outcome.kind,
-        messageId,
-        reason,
-        waitMs,
-        outcome.provider ?? '-',
-        from,
-        ('triesMax' in outcome && outcome.triesMax) || 0,
-      ])
+      const reply = await scripts.record(
+        redis,
+        [...keysOf(send), keys.message(messageId)],
+        [
+          send.verification,
+          send.send,
+          token,
+          outcome.kind,
+          messageId,
+          reason,
+          waitMs,
+          outcome.provider ?? '-',
+          from,
+          ('triesMax' in outcome && outcome.triesMax) || 0,
+          formatReference(send),
+          MESSAGE_TTL_S,
+        ],
+      )
       if (reply[0] === 'retry') return { kind: 'retry', waitMs: numberAt(reply, 1) }
       if (reply[0] === 'stale') return { kind: 'stale' }
-      return { kind: 'recorded', state: textAt(reply, 1) as SendState }
+      const state = textAt(reply, 1) as SendState
+      furthest.note(send, state)
+      return { kind: 'recorded', state }
     },
 
     async takeReceipt(send: SendReference, receipt: Receipt): Promise<ReceiptTaken> {
+      const news = provenState(receipt)
+      const known = furthest.beyond(send, news)
+      if (known) return { kind: 'kept', state: known }
       const reply = await scripts.receipt(redis, keysOf(send), [
         send.verification,
         send.send,
-        provenState(receipt),
+        news,
         receipt.messageId,
         (receipt.reason ?? '').slice(0, REASON_LONGEST),
       ])
       if (reply[0] === 'gone') return { kind: 'gone' }
-      return { kind: reply[0] as 'moved' | 'kept', state: textAt(reply, 1) as SendState }
+      const state = textAt(reply, 1) as SendState
+      furthest.note(send, state)
+      return { kind: reply[0] as 'moved' | 'kept', state }
     },
 
-    /** Lets a receipt that carries only the provider's message id find its send. */
-    async rememberMessage(messageId: string, reference: string): Promise<void> {
-      await ask(() => redis.set(keys.message(messageId), reference, 'EX', MESSAGE_TTL_S))
-    },
-
+    /** The reference of the send that a provider's message id was recorded for. */
     async findMessage(messageId: string): Promise<string | undefined> {
       return (await ask(() => redis.get(keys.message(messageId)))) ?? undefined
     },

@@ -17,7 +17,7 @@ export function createDestinations(deps: { redis: Redis; keys: Keys; policy: Pol
   return {
     /**
      * The application has made sure of the person by other means: wrong codes in a row count from zero again. The
-     * limits of the hour and the day stay. The same again changes nothing.
+     * limits of the hour and the day stay, and so does the block of payments. The same again changes nothing.
      */
     async rebind(application: Application, destination: Destination): Promise<void> {
       const tag = vault.tagDestination(destination)
@@ -36,6 +36,7 @@ export function createDestinations(deps: { redis: Redis; keys: Keys; policy: Pol
           keys.sends(application, tag),
           keys.wrongChecks(application, tag),
           keys.wrongInARow(application, tag),
+          keys.wrongPayments(application, tag),
           keys.agenda(application),
         ],
         [keys.verifications(application), keys.pointers(application, tag)],

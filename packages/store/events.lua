@@ -13,14 +13,23 @@ end
 -- `{P}:A:v:ID` -> A, ID
 local function owner_of(key) return string.match(key, '}:([^:]+):v:(.+)$') end
 
--- The verification has moved; `cause` is what becomes of its sends.
-local function tell_verification(key, status, now, cause)
+-- The verification has moved; `cause` is what becomes of its sends, `wrong` how many wrong codes came before an approval.
+local function tell_verification(key, status, now, cause, wrong)
   if not events or not events.wanted['verification.' .. status] then return end
   local application, id = owner_of(key)
   local f = redis.call('HMGET', key, 'purpose', 'channel', 'to_masked', 'created', 'expires', 'sends')
   add_event('verification.' .. status, now, 'application', application, 'verification', id,
     'purpose', f[1], 'channel', f[2], 'to', f[3], 'created', f[4], 'expires', f[5], 'sends', f[6],
-    'reason', cause == 'superseded' and cause or '')
+    'reason', cause == 'superseded' and cause or '', 'wrong', wrong or '')
+end
+
+-- The number of the verification is disabled, after so many wrong codes in a row.
+local function tell_disabled(key, wrong, now)
+  if not events or not events.wanted['number.disabled'] then return end
+  local application, id = owner_of(key)
+  local f = redis.call('HMGET', key, 'purpose', 'channel', 'to_masked')
+  add_event('number.disabled', now, 'application', application, 'verification', id,
+    'purpose', f[1], 'channel', f[2], 'to', f[3], 'wrong', wrong)
 end
 
 -- Send number `send` has moved to `state`, and stands so in the hash.
@@ -30,14 +39,14 @@ local function tell_send(key, send, state, now)
   local f = redis.call('HMGET', key, 'purpose', 'channel', 'to_masked',
     send .. ':at', send .. ':attempts', send .. ':submitted', send .. ':reason', send .. ':message')
   add_event('send.' .. state, now, 'application', application, 'verification', id,
-    'purpose', f[1], 'channel', f[2], 'to', f[3], 'send', send, 'queued', f[4], 'attempts', f[5], 'submitted', f[6],
+    'purpose', f[1], 'channel', f[2], 'to', f[3], 'send', send, 'queued', f[4], 'attempts', f[5] or 0, 'submitted', f[6] or 0,
     'reason', f[7] or '', 'message', f[8] or '')
 end
 
 -- A limit that many share. A crowd of refusals is told once.
 local function tell_limit(rule, scope, scope_key, state)
   if not events or not events.wanted['limit.reached'] or scope.personal then return end
-  local name = string.match(scope_key, '([^:]+)$')
+  local name = string.match(scope_key, '^.*}:@%a:(.+)$')
   local told = table.concat({ events.told, rule.name, state, name }, ':')
   if not redis.call('SET', told, '1', 'NX', 'PX', events.limit_quiet_ms) then return end
   add_event('limit.reached', now_ms(), 'limit', rule.name, 'state', state, 'scope', scope.name, 'name', name)

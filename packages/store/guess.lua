@@ -1,5 +1,6 @@
 -- The rules about guessing (policy.guess, packages/verification/gate.ts): asked before a code is compared, counted only
--- when it was wrong. The meters lie beside those of the gate.
+-- when it was wrong. The meters lie beside those of the gate. A limit of many is told of (events.lua) when four fifths
+-- of it are used, and when it refuses.
 
 -- Answers what to count should the code be wrong, the names of the rules that only observe, and the refusal if there is
 -- one.
@@ -14,6 +15,7 @@ local function ask_guesses(scope_keys, now)
         local meter = read_meter(values[rule.at], rule.window_ms, now)
         if meter.total >= rule.max and rule.mode == 'block' then
           local wait_ms = math.ceil(meter_free_at(meter, 1, rule.max) - now)
+          tell_limit(rule, scope, key, 'reached')
           guess.refusal = { 'refused', rule.refusal, wait_ms, rule.name }
           return guess
         end
@@ -40,9 +42,10 @@ end
 -- Counts a wrong code; a limit of many people is worth an alarm the moment four fifths of it are reached.
 local function count_guess(guess)
   for _, entry in ipairs(guess.meters) do
-    local _, _, rule, meter = unpack(entry)
+    local key, scope, rule, meter = unpack(entry)
     count_meter(unpack(entry))
     if rule.alarm and meter.total + 1 == rule.alarm then
+      tell_limit(rule, scope, key, 'nearly')
       guess.explain[#guess.explain + 1] = rule.name .. '=alarm'
     end
   end

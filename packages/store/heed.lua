@@ -2,7 +2,7 @@
 --
 -- KEYS[1] suppression  hash: our number -> ms when this number told it to stop
 -- KEYS[2] answer       string: the token of the message that was answered
--- KEYS[3] replies      list: what a worker is to answer for whoever cannot send, oldest first: ms it came, reply
+-- KEYS[3] unanswered   list: what a worker is to answer for whoever cannot send, oldest first: ms it came, reply
 -- ARGV    keyword (stop | start | help), our number it came to, ms since it came, token (new for each message taken),
 --         reply to leave to a worker, or '' from who answers by itself
 --
@@ -15,7 +15,7 @@
 -- newer stop. Asking again with the same token is harmless: an answer that was lost is given again.
 --@include clock.lua
 
-local suppression, answer, replies = unpack(KEYS)
+local suppression, answer, unanswered = unpack(KEYS)
 local keyword, sender, ago_ms, token, reply = unpack(ARGV)
 local came = now_ms() - ago_ms
 -- Times of two messages are exact to what a command takes on its way; nearer ones count as they are told, in order.
@@ -36,9 +36,9 @@ end
 
 local first = redis.call('SET', answer, token, 'NX', 'PX', policy.reply_wait_ms)
 if first and reply ~= '' then
-  redis.call('RPUSH', replies, string.format('%d %s', came, reply))
-  redis.call('LTRIM', replies, -REPLIES_MAX, -1)
-  redis.call('PEXPIRE', replies, policy.reply_valid_ms)
+  redis.call('RPUSH', unanswered, string.format('%d %s', came, reply))
+  redis.call('LTRIM', unanswered, -REPLIES_MAX, -1)
+  redis.call('PEXPIRE', unanswered, policy.reply_valid_ms)
 end
 if first or redis.call('GET', answer) == token then return { 'answer' } end
 return { 'silent' }

@@ -1,15 +1,16 @@
 -- The verification hash and the sends inside it. Fields of the verification:
 --   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_masked,
---   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count), sends (count), next_send (ms),
+--   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count, once there is one), sends (count), next_send (ms),
 --   ended (ms, once ended), gates (keys of the scopes its conversion is counted for), explain (rules that spoke up),
---   held (why nothing is sent), trusted, spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended),
+--   held (why the newest send is not sent), trusted, silent (its caller must not learn that), spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended),
 --   line (key of the line its sends wait in), segments (of its message, if over 1)
 -- Fields of send N, `N:name`:
---   state (see docs/states.md), at (ms queued), moved (ms of the last move), attempts, submitted (messages that may
---   have left), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason,
+--   state (see docs/states.md), at (ms queued), moved (ms of the last move since), attempts and submitted (messages that
+--   may have left; neither is there before the first), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason,
 --   from (our number it was first claimed for), fromK (of attempt K, where it is another), aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took,
 --   reason, and our number where it is another than `from`, parted by spaces)
 --@include line.lua
+--@include holding.lua
 
 --@include events.lua
 
@@ -26,8 +27,8 @@ local function get_send(key, send, ...)
   return unpack(redis.call('HMGET', key, unpack(fields)))
 end
 
--- Moves a send to a state; `...` are further name, value pairs.
-local function move_send(key, send, state, now, ...)
+-- Moves a send to a state, and tells nobody; `...` are further name, value pairs.
+local function set_send(key, send, state, now, ...)
   local pairs_of = { ... }
   local fields = { send_field(send, 'state'), state, send_field(send, 'moved'), now }
   for i = 1, #pairs_of, 2 do
@@ -35,6 +36,11 @@ local function move_send(key, send, state, now, ...)
     fields[#fields + 1] = pairs_of[i + 1]
   end
   redis.call('HSET', key, unpack(fields))
+end
+
+-- The same as news.
+local function move_send(key, send, state, now, ...)
+  set_send(key, send, state, now, ...)
   tell_send(key, send, state, now)
 end
 
@@ -80,6 +86,24 @@ local function look_again_at(agenda, id, time, now)
   redis.call('PEXPIRE', agenda, policy.code_ttl_ms + policy.retention_ms + policy.lease_ms)
 end
 
+-- Whether one more message may follow an attempt that nobody knows the end of.
+local function may_follow(submitted)
+  return policy.unknown == 'resend' and tonumber(submitted or 0) < policy.submissions_max
+end
+
+-- The lease of an attempt ran out: its message may have left. `deadline` is the last moment for one more, nil where none
+-- may follow. That one waits for a receipt, and for the record of a worker that is alive and only could not reach Redis:
+-- so the wait begins where the end of the lease is noticed, because no time passes here while Redis is away.
+local function lose_worker(key, send, deadline, now)
+  if not deadline then return move_send(key, send, 'unknown', now, 'reason', 'worker_lost') end
+  local again_at = now + policy.receipt_wait_ms
+  move_send(key, send, 'unknown', now, 'reason', 'worker_lost', 'retry', again_at)
+  local line, segments = get_line(key)
+  if line then join_line(line, key, send, segments, deadline) end
+  local agenda, id = agenda_of(key)
+  look_again_at(agenda, id, again_at + policy.sweep_after_ms, now)
+end
+
 -- Sends still waiting can no longer leave: they get `state`. Answers whether any message may have left before.
 local function close_sends(key, sends, state, reason, now)
   local sent = false
@@ -96,7 +120,15 @@ local function close_sends(key, sends, state, reason, now)
   return sent
 end
 
--- Counts, the moment it ends, what came of a verification that was sent to.
+-- Whether what came of it counts. Of a silent caller one that was held back does as any other, who could else tell by
+-- when a limit is reached that it was; but not what the gate held back, which would go on doing so for ever.
+local function counts(key, sent)
+  if sent then return true end
+  local silent, held = unpack(redis.call('HMGET', key, 'silent', 'held'))
+  return silent and held ~= 'test_number' and not SPEAKS_OF_NUMBER[held]
+end
+
+-- Counts, the moment it ends, what came of a verification.
 local function count_conversion(key, approved, now)
   for gate in string.gmatch(redis.call('HGET', key, 'gates') or '', '%S+') do
     local window_ms = policy.conversion_window_ms
@@ -117,14 +149,16 @@ local function rest_on_agenda(key, agenda, id, sends, now)
   redis.call('ZREM', agenda, id)
 end
 
--- Ends a pending verification. All that is sealed goes with it.
-local function end_verification(key, agenda, id, status, send_state, now)
+-- Ends a pending verification. All that is sealed goes with it. `wrong`: as tell_verification.
+local function end_verification(key, agenda, id, status, send_state, now, wrong)
   local sends = tonumber(redis.call('HGET', key, 'sends'))
   redis.call('HSET', key, 'status', status, 'ended', now)
   redis.call('HDEL', key, 'sealed', 'context', 'context_tag')
-  if close_sends(key, sends, send_state, status, now) then count_conversion(key, status == 'approved', now) end
+  if counts(key, close_sends(key, sends, send_state, status, now)) then
+    count_conversion(key, status == 'approved', now)
+  end
   rest_on_agenda(key, agenda, id, sends, now)
-  tell_verification(key, status, now, send_state)
+  tell_verification(key, status, now, send_state, wrong)
 end
 
 -- Ends a pending verification whose time is over, whoever notices first. Answers the status that holds now.
@@ -141,8 +175,9 @@ end
 local function add_send(key, agenda, id, send, now)
   local wait_ms = policy.resend_waits_ms[send]
   local next_send = wait_ms and now + wait_ms or 0
-  redis.call('HSET', key, 'sends', send, 'next_send', next_send)
-  move_send(key, send, 'queued', now, 'at', now, 'attempts', 0, 'submitted', 0)
+  redis.call('HSET', key, 'sends', send, 'next_send', next_send,
+    send_field(send, 'state'), 'queued', send_field(send, 'at'), now)
+  tell_send(key, send, 'queued', now)
   look_again_at(agenda, id, now + policy.sweep_after_ms, now)
   return next_send
 end

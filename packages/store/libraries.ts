@@ -16,6 +16,14 @@ export function createLibraries({ redis, keys }: { redis: Redis; keys: Keys }) {
     await libraries.tidy(Date.now()).catch(() => undefined)
   }
 
+  async function drop(unused: readonly string[]): Promise<void> {
+    for (const library of unused) {
+      // Somebody else may have deleted it.
+      await redis.call('FUNCTION', 'DELETE', library).catch(() => undefined)
+      await ask(() => redis.zrem(keys.libraries(), library))
+    }
+  }
+
   const libraries = {
     /** Says what this program uses, and deletes what nobody has said so of for a week. Answers how many that were. */
     async tidy(nowMs: number): Promise<number> {
@@ -24,13 +32,12 @@ export function createLibraries({ redis, keys }: { redis: Redis; keys: Keys }) {
       if (seen.length > 0) await ask(() => redis.zadd(key, ...seen))
       await ask(() => redis.pexpire(key, 4 * UNUSED_MS))
       const unused = await ask(() => redis.zrange(key, '-inf', String(nowMs - UNUSED_MS), 'BYSCORE'))
-      for (const library of unused) {
-        // Somebody else may have deleted it.
-        await redis.call('FUNCTION', 'DELETE', library).catch(() => undefined)
-        await ask(() => redis.zrem(key, library))
-      }
+      await drop(unused)
       return unused.length
     },
+
+    /** For libraries that nobody else has, such as those of one replay. */
+    drop,
 
     /** Tidies now and then, from the first connection on, until what it answers is called. */
     keepTidy(): () => void {

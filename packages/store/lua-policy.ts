@@ -2,7 +2,9 @@
 import { EVENT_LIFE_MS } from '#verification/event.ts'
 import {
   ALARM_SHARE,
+  type Counted,
   GUESS_SCOPES,
+  REPLY_SCOPES,
   type Rule,
   refusalOfRule,
   SCOPES,
@@ -18,7 +20,7 @@ type Value = string | number | boolean | undefined | readonly Value[] | { readon
  * What is counted for many people together: its limits raise an alarm, and hold for a trusted number as well. An alarm
  * for one address would only tell an attacker's story.
  */
-const SHARED_SCOPES: readonly Scope[] = ['region', 'application', 'overall']
+const SHARED_SCOPES: readonly Scope[] = ['region', 'form', 'application', 'overall']
 /** The oldest bucket of a meter counts until it is wholly outside the window, and a key is renewed once a bucket. */
 const METER_LIFE = 14 / 12
 /** About 30 MB of events that nobody came for; beyond it the oldest go. */
@@ -37,6 +39,9 @@ export function luaPolicy(policy: Policy): string {
     wrong_check_limits: policy.wrongCheckLimits.map(windowLimit),
     wrong_in_a_row_max: policy.wrongInARowMax,
     wrong_in_a_row_ttl_ms: policy.wrongInARowTtlMs,
+    payment_wrong_max: policy.payments.wrongMax,
+    payment_block_ms: policy.payments.blockMs,
+    payment_period_ms: policy.payments.periodMs,
     conversion_window_ms: policy.conversionWindowMs,
     gate_ttl_ms: lifeOf(policy.rules, policy.conversionWindowMs),
     stopped_retry_ms: policy.stoppedRetryMs,
@@ -76,6 +81,12 @@ export function luaGateRules(policy: Policy): string {
   return luaRules('gate', { scopes: SCOPES, rules: policy.rules, policy })
 }
 
+/** The budgets asked before a keyword is answered, by scope in the order of REPLY_SCOPES, as gate.lua reads them. */
+export function luaReplyRules(policy: Policy): string {
+  const rules = policy.rules.filter(({ counts }) => counts === 'spend')
+  return luaRules('gate', { scopes: REPLY_SCOPES, rules, policy })
+}
+
 /** The rules asked before a code is compared, by scope in the order of GUESS_SCOPES, as guess.lua reads them. */
 export function luaGuessRules(policy: Policy): string {
   return luaRules('guess', { scopes: GUESS_SCOPES, rules: policy.guessRules, policy })
@@ -85,10 +96,11 @@ function luaRules(
   name: string,
   { scopes, rules, policy }: { scopes: readonly Scope[]; rules: readonly Rule[]; policy: Policy },
 ): string {
-  // Both kinds of rules keep their meters in one hash a scope: its life is that of the longest window of either.
+  // The rules of one hash, of both kinds and, of a prefix and its ranges, of both scopes: it lives as the longest window.
+  const hashOf = (scope: Scope) => (scope === 'range' ? 'prefix' : scope)
   const ttlMs = (scope: Scope) =>
     lifeOf(
-      [...policy.rules, ...policy.guessRules].filter((rule) => rule.scope === scope),
+      [...policy.rules, ...policy.guessRules].filter((rule) => hashOf(rule.scope) === hashOf(scope)),
       0,
     )
   const asked = scopes.map((scope) => luaScope(scope, rules, ttlMs(scope)))
@@ -139,10 +151,19 @@ function luaRule(rule: Rule, at: number): Value {
   return { ...shared, max: rule.max, alarm }
 }
 
-/** The fields of a scope's hash that a rule reads; two rules may read the same. */
+/** Short, since each address and each prefix has some of them. */
+const METERS: Record<Counted, string> = {
+  sends: 's',
+  spend: 'm',
+  numbers: 'n',
+  regions: 'r',
+  wrong_checks: 'w',
+}
+
+/** The fields of a scope's hash that a rule reads: what it counts, and in how many seconds. Two may read the same. */
 function fieldsOf(rule: Rule): readonly string[] {
   if (rule.counts === 'conversion') return ['matured', 'approved']
-  return [`${rule.counts}.${rule.windowMs / 1_000}`]
+  return [`${METERS[rule.counts]}${rule.windowMs / 1_000}`]
 }
 
 /** Where they stand, from 1; added when they do not stand yet. */

@@ -28,7 +28,7 @@ end
 
 -- The value a meter is kept as once `amount` is added.
 local function add_to_meter(meter, amount)
-  return string.format('%d %.0f %.0f%s', meter.bucket, meter.total + amount, meter.current + amount, meter.finished)
+  return string.format('%d %d %d%s', meter.bucket, meter.total + amount, meter.current + amount, meter.finished)
 end
 
 -- When the meter will have room for `amount` under `max`; now or earlier when it has.

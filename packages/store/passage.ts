@@ -1,11 +1,11 @@
 /** What the gate is told about a send: whose meters it moves, what it costs, who asks. The scripts decide. */
 import type { Destination, Region } from '#verification/destination.ts'
-import { GUESS_SCOPES, SCOPES, type Scope } from '#verification/gate.ts'
+import { GUESS_SCOPES, REPLY_SCOPES, SCOPES, type Scope } from '#verification/gate.ts'
 import { networkOf } from '#verification/network.ts'
 import type { Policy } from '#verification/policy.ts'
 import { priceOf } from '#verification/price.ts'
 import type { Vault } from '#verification/vault.ts'
-import type { Application, Channel } from '#verification/verification.ts'
+import { type Application, type Channel, FORM_APPLICATION } from '#verification/verification.ts'
 import type { Keys } from './keys.ts'
 
 export type Asker = {
@@ -36,8 +36,13 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
     }
   }
 
+  /** Of a prefix, a range or a region: anybody may use the form, so it shares none with who has a key. */
+  function sharedName(application: Application, name: string): string {
+    return application === FORM_APPLICATION ? `${application}:${name}` : name
+  }
+
   function numberFacts(place: Place, destinationTag: string): string[] {
-    return [destinationTag.slice(0, NUMBER_TAG_LENGTH), place.region]
+    return [destinationTag.slice(0, NUMBER_TAG_LENGTH), place.region, place.rangeDigit]
   }
 
   return {
@@ -47,8 +52,10 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
     },
 
     /** The keys a verification's conversion is counted under, as they stand in its hash. */
-    gatesOf: ({ region, prefixTag }: Place): string =>
-      `${keys.scope('region', region)} ${keys.scope('prefix', prefixTag)}`,
+    gatesOf(application: Application, { region, prefixTag }: Place): string {
+      const names = { region: sharedName(application, region), prefix: sharedName(application, prefixTag) }
+      return `${keys.scope('region', names.region)} ${keys.scope('prefix', names.prefix)}`
+    },
 
     /** Back from the hash: its gates and its masked number. */
     placeIn(gates: string, masked: string): Place {
@@ -60,9 +67,10 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
     scopeKeys(application: Application, place: Place, clientIp: string | undefined): string[] {
       const names: Record<Scope, string | undefined> = {
         ...clientNames(application, clientIp),
-        prefix: place.prefixTag,
-        range: `${place.prefixTag}${place.rangeDigit}`,
-        region: place.region,
+        prefix: sharedName(application, place.prefixTag),
+        range: sharedName(application, place.prefixTag),
+        region: sharedName(application, place.region),
+        form: application === FORM_APPLICATION ? application : undefined,
         application,
         overall: OVERALL,
       }
@@ -75,7 +83,13 @@ export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Pol
       return GUESS_SCOPES.map((scope) => keys.scope(scope, names[scope]))
     },
 
-    /** Short tag of the number, region, as gate_facts reads them. */
+    /** In the order of REPLY_SCOPES. */
+    replyKeys(region: Region): string[] {
+      const names = { region, overall: OVERALL }
+      return REPLY_SCOPES.map((scope) => keys.scope(scope, names[scope]))
+    },
+
+    /** Short tag of the number, region, digit of its range, as gate_facts reads them. */
     numberFacts,
 
     /** What each send of it will cost, in millionths, and what numberFacts says. */

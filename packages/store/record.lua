@@ -2,30 +2,51 @@
 --
 -- KEYS[1] verification hash
 -- KEYS[2] agenda       sorted set
--- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown | found), provider's message id or '',
---         reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number or '',
---         how many attempts may be busy for this reason (0: any number)
+-- KEYS[3] message      string: the send's reference, for a receipt that carries the provider's message id alone
+-- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown | found | withheld), provider's message
+--         id or '', reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number
+--         or '', how many attempts may be busy for this reason (0: any number), reference, s that the message id leads
+--         back to it
 --
 -- Replies {'recorded', state}: the send has come to rest
 --         {'retry', ms}: the send is to be tried again then
---         {'stale'}: another attempt has been claimed meanwhile; nothing was written
+--         {'stale'}: another attempt has been claimed meanwhile; only the message id was written
 --
--- A receipt may have come first: what it proved is never taken back.
+-- A receipt may have come first: what it proved is never taken back. An outcome that comes after the lease ran out, and
+-- overtaken by nobody, is the truth all the same. One that is recorded again, because the answer was lost, changes
+-- nothing and is answered alike.
 --@include clock.lua
 --@include meters.lua
 --@include ledger.lua
 
-local key, agenda = unpack(KEYS)
-local id, send, token, outcome, message, reason, wait_ms, provider, from, tries_max = unpack(ARGV)
+local key, agenda, message_key = unpack(KEYS)
+local id, send, token, outcome, message, reason, wait_ms, provider, from, tries_max, reference, message_s = unpack(ARGV)
 local now = now_ms()
-local state, held, submitted, attempts, at = get_send(key, send, 'state', 'token', 'submitted', 'attempts', 'at')
+if message ~= '' then redis.call('SET', message_key, reference, 'EX', message_s) end
+local state, held, submitted, attempts, at, retry =
+  get_send(key, send, 'state', 'token', 'submitted', 'attempts', 'at', 'retry')
 if held ~= token then return { 'stale' } end
+local began, _, noted = get_attempt(key, send, attempts)
+if noted then
+  if retry and (state == 'queued' or state == 'unknown') then return { 'retry', math.max(0, retry - now) } end
+  return { 'recorded', state }
+end
 local status, expires, sends = unpack(redis.call('HMGET', key, 'status', 'expires', 'sends'))
 expires, sends, submitted = tonumber(expires), tonumber(sends), tonumber(submitted)
+local lost = state == 'unknown'
+
+-- Unknown is news once for each attempt: not when this one did not leave, nor when its lease has told so already.
+local function move(final, ...)
+  local old = final == 'unknown' and (outcome ~= 'unknown' or lost)
+  return (old and set_send or move_send)(key, send, final, now, ...)
+end
 
 local function rest(final, ...)
-  if state == 'unknown' then leave_line(key, send) end
-  move_send(key, send, final, now, ...)
+  if lost then
+    leave_line(key, send)
+    redis.call('HDEL', key, send_field(send, 'retry'))
+  end
+  move(final, ...)
   if status == 'pending' then
     look_again_at(agenda, id, expires, now)
   else
@@ -35,26 +56,22 @@ local function rest(final, ...)
 end
 
 local function retry_in(ms, waiting, ...)
-  move_send(key, send, waiting, now, 'retry', now + ms, ...)
+  move(waiting, 'retry', now + ms, ...)
   local line, segments = get_line(key)
   if line then join_line(line, key, send, segments, expires - policy.send_reserve_ms) end
   look_again_at(agenda, id, now + ms + policy.sweep_after_ms, now)
   return { 'retry', ms }
 end
 
-local began = get_attempt(key, send, attempts)
-local noted = { began, provider, outcome, now - at - began, reason }
-if from ~= '' and note_from(key, send, attempts, from) then noted[6] = from end
-redis.call('HSET', key, send_field(send, 'a' .. attempts), table.concat(noted, ' '))
+local note = { began, provider, outcome, now - at - began, reason }
+if from ~= '' and note_from(key, send, attempts, from) then note[6] = from end
+redis.call('HSET', key, send_field(send, 'a' .. attempts), table.concat(note, ' '))
 if message ~= '' then redis.call('HSET', key, send_field(send, 'message'), message) end
+if state ~= 'submitting' and not lost then return { 'recorded', state } end
 -- Messages of earlier attempts that may have left.
 local left = submitted - 1
--- Late, and overtaken by nobody: an acceptance is still the truth.
-if state == 'submitting' or state == 'unknown' then
-  if outcome == 'accepted' then return rest('accepted') end
-  if outcome == 'found' then return rest('accepted', 'submitted', left) end
-end
-if state ~= 'submitting' then return { 'recorded', state } end
+if outcome == 'accepted' then return rest('accepted') end
+if outcome == 'found' then return rest('accepted', 'submitted', left) end
 
 -- Attempts that were busy for this reason, this one included.
 local function tries()
@@ -66,8 +83,9 @@ local function tries()
   return count
 end
 
-if outcome == 'busy' and tonumber(tries_max or 0) > 0 and tries() >= tonumber(tries_max) then outcome = 'rejected' end
+if outcome == 'busy' and tonumber(tries_max) > 0 and tries() >= tonumber(tries_max) then outcome = 'rejected' end
 
+if outcome == 'withheld' then return rest(left > 0 and 'unknown' or 'suppressed', 'submitted', left, 'reason', reason) end
 -- Then the send stays unknown, never told as unsent.
 if outcome == 'rejected' then return rest(left > 0 and 'unknown' or 'rejected', 'reason', reason) end
 
@@ -83,6 +101,7 @@ if outcome == 'busy' then
   return rest(status == 'expired' and 'expired' or 'canceled', 'submitted', left, 'reason', status)
 end
 
-local again = policy.unknown == 'resend' and submitted < policy.submissions_max
-if again and in_time(policy.receipt_wait_ms) then return retry_in(policy.receipt_wait_ms, 'unknown', 'reason', reason) end
-return rest('unknown', 'reason', reason)
+-- The wait for a receipt has begun already where the lease ran out.
+local ms = lost and retry and math.max(0, retry - now) or policy.receipt_wait_ms
+if may_follow(submitted) and in_time(ms) then return retry_in(ms, 'unknown', 'reason', reason) end
+return rest('unknown', 'reason', reason, 'retry', now + ms)

@@ -2,21 +2,22 @@
 --
 -- KEYS[1] pointer      string: id of the newest verification of this number and purpose
 -- KEYS[2] verification hash of the new id
--- KEYS[3] sends        list: times of sends to the number, and of which verification
--- KEYS[4] wrong checks list: times of wrong checks of the number
+-- KEYS[3] sends        string: times of sends to the number, and of which verification
+-- KEYS[4] wrong checks string: times of wrong checks of the number
 -- KEYS[5] agenda       sorted set
 -- KEYS[6] idempotency  string; not touched when ARGV fingerprint is ''
 -- KEYS[7] stopped      string, there while sending is stopped
 -- KEYS[8] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
 -- KEYS[9] suppression  hash: there when the number told one of ours to stop
 -- KEYS[10] row         string: wrong checks of the number in a row
--- KEYS[11...17] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
+-- KEYS[11] payments    string: wrong checks of the number's payments in a row
+-- KEYS[12...19] scopes of the gate, hashes of meters, in the order of policy.gate; a key that ends in `@-` is none
 -- ARGV    prefix of verification keys, new id ('' when no code was made), number's tag, masked number, code MAC,
 --         sealed number and code, purpose, channel, locale, fingerprint of the request ('' without Idempotency-Key),
 --         id the next two were made for ('' under RESEND_CODE=same), MAC and sealed copy with its new code,
 --         keys of the scopes its conversion is counted for,
 --         why the message is held back ('test_number' | 'number_denied') or '', 'silent' or '',
---         facts for the gate: spend (millionths of the currency), short tag of the number, region,
+--         facts for the gate: spend (millionths of the currency), short tag of the number, region, digit of its range,
 --         'trusted' or '', challenged ('1' when a challenge was passed, else ''), end of that challenge (ms; '' without),
 --         sealed context or '', which context or '', the line its sends wait in (one of policy.lines),
 --         segments of its message
@@ -28,7 +29,8 @@
 --         pending; ask again with one. Nothing was written
 --
 -- Everything is checked before anything is counted: a refusal leaves no trace. What a pending verification had
--- already used up (checks, sends, life) never comes back by starting again. A challenge is used up by the start it was
+-- already used up (checks, sends, life) does not come back while it is pending. One that takes its place begins anew
+-- with all three; what binds both are the limits of the number, and the wait after the last message. A challenge is used up by the start it was
 -- passed for and by no other answer.
 --
 -- A silent caller learns nothing about a number from its answers: where others are refused, a verification is begun
@@ -41,10 +43,11 @@
 --@include sending.lua
 --@include resending.lua
 
-local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge, suppression, row_key = unpack(KEYS)
+local pointer, key, sends_key, wrong_key, agenda, idempotency, stopped, challenge, suppression, row_key,
+  payment_key = unpack(KEYS)
 local prefix, new_id, to_tag, to_masked, code_mac, sealed, purpose, channel, locale, fingerprint,
   resend_id, resend_mac, resend_sealed, gates, held, silent,
-  spend, number, region, trusted, challenged, challenge_expires, context, context_tag, line, segments = unpack(ARGV)
+  spend, number, region, range, trusted, challenged, challenge_expires, context, context_tag, line, segments = unpack(ARGV)
 
 local function remember(reply)
   if fingerprint ~= '' then
@@ -78,50 +81,45 @@ local refusal = disabled_refusal(in_a_row)
 if refusal and silent == '' then return refusal end
 if refusal and held == '' then held = refusal[2] end
 refusal = window_refusal(wrong_key, policy.wrong_check_limits, 'check_limit', now)
+  or (context_tag ~= '' and payment_refusal(payment_key))
 if refusal then return refusal end
 
 local pending_key = pending_id and prefix .. pending_id
 local pending = pending_id and pending_verification(pending_key, agenda, pending_id, now)
 if pending then
-  refusal = resend_refusal(pending, now)
-  if refusal and refusal[2] == 'resend_cooldown' then return refusal end
-  -- Too little life is left in it for another message, or it is for another payment: the new verification takes its
-  -- place.
-  pending.replaced = pending.context_tag ~= context_tag or (refusal and refusal[2] == 'too_late_to_send')
-  if refusal and not pending.replaced then return refusal end
+  refusal, pending.replaced = start_refusal(pending_key, pending, context_tag, now)
+  if refusal then return refusal end
 end
+local again = pending and not pending.replaced
 
-refusal = window_refusal(sends_key, policy.send_limits, 'send_limit', now)
+-- A test run starts as often as it likes.
+refusal = held ~= 'test_number' and window_refusal(sends_key, policy.send_limits, 'send_limit', now)
 if refusal then return refusal end
 -- A silent caller is told this too: it says nothing about the number.
 if held ~= 'test_number' then
-  refusal = backlog_refusal_of(pending and not pending.replaced and pending, line, now)
+  refusal = backlog_refusal_of(again and pending, line, now)
   if refusal then return refusal end
 end
-local facts = gate_facts(spend, number, region, trusted, challenged)
-local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 11) }, facts, now)
-if passage.refusal then
-  if silent == '' or not SPEAKS_OF_NUMBER[passage.refusal[2]] then return passage.refusal end
-  held = passage.refusal[2]
-end
+-- What leaves once more is the message of the pending one, in its channel and its language.
+if again then spend, trusted = pending.spend, pending.trusted end
+local facts = gate_facts(spend, number, region, range, trusted, challenged)
+local passage = ask_gate(held == 'test_number' and {} or policy.gate, { unpack(KEYS, 12) }, facts, now)
+local refused, held_by = refusal_of(passage, silent ~= '')
+if refused then return refused end
+held = held_by or held
 
-local again = pending and not pending.replaced
 if again and policy.resend_code == 'new' and resend_id ~= pending_id then return { 'make' } end
 if not again and code_mac == '' then return { 'make' } end
 
--- Asked last, right before the first write: a start that is refused for anything else leaves the challenge unused.
-if challenged == '1' then
-  local left_ms = math.max(challenge_expires - now, 0)
-  local fresh = redis.call('SET', challenge, '1', 'NX', 'PX', left_ms + policy.clock_skew_ms)
-  if not fresh then return { 'refused', 'challenge_used', -1 } end
-end
+refusal = use_challenge(challenge, challenged, challenge_expires, now)
+if refusal then return refusal end
 
+if again then held = held_again(pending, held) end
 window_add(sends_key, policy.send_limits, now, again and pending_id or new_id)
-count_passage(passage, held ~= '')
+count_passage(passage, held ~= '' and held)
 local explain = explain_passage(passage)
 if again then
-  pending.held = pending.held or (held ~= '' and held)
-  return remember(resend(pending_key, agenda, pending_id, pending, resend_mac, resend_sealed, explain, line, now))
+  return remember(resend(pending_key, agenda, pending_id, pending, held, resend_mac, resend_sealed, explain, line, now))
 end
 
 if pending then end_verification(pending_key, agenda, pending_id, 'canceled', 'superseded', now) end
@@ -130,12 +128,13 @@ local life_ms = policy.code_ttl_ms + policy.retention_ms
 redis.call('SET', pointer, new_id, 'PX', life_ms)
 redis.call('HSET', key, 'status', 'pending', 'purpose', purpose, 'channel', channel, 'locale', locale,
   'to_tag', to_tag, 'to_masked', to_masked, 'code_mac', code_mac, 'sealed', sealed,
-  'created', now, 'expires', expires, 'wrong', 0, 'spend', spend, 'gates', gates, 'line', line)
+  'created', now, 'expires', expires, 'spend', spend, 'gates', gates, 'line', line)
 redis.call('PEXPIRE', key, life_ms)
 if segments ~= '1' then redis.call('HSET', key, 'segments', segments) end
 if context ~= '' then redis.call('HSET', key, 'context', context, 'context_tag', context_tag) end
 if explain ~= '' then redis.call('HSET', key, 'explain', explain) end
 if trusted ~= '' then redis.call('HSET', key, 'trusted', '1') end
+if silent ~= '' then redis.call('HSET', key, 'silent', '1') end
 local next_send = add_send(key, agenda, new_id, 1, now)
 tell_verification(key, 'started', now)
 if held ~= '' then
@@ -145,5 +144,6 @@ else
   join_line(line, key, 1, tonumber(segments), expires - policy.send_reserve_ms)
 end
 return remember({
-  'started', new_id, 1, now, expires, next_send, #policy.resend_waits_ms, policy.checks_max, now, channel, locale, explain,
+  'started', new_id, 1, now, expires, next_send, #policy.resend_waits_ms, checks_max_of(context_tag), now, channel, locale,
+  explain,
 })

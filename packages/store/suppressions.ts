@@ -13,14 +13,14 @@ import { loadScript, numberAt, textAt } from './script.ts'
 export type Heeded = { kind: 'answer' | 'silent' }
 
 /** A keyword that is to be answered: from whom it came, and to which number of ours, `agoMs` ago. */
-export type LeftReply = { keyword: Keyword; destination: Destination; sender: string; agoMs: number }
+export type Unanswered = { keyword: Keyword; destination: Destination; sender: string; agoMs: number }
 
 export type Suppressions = ReturnType<typeof createSuppressions>
 
 export function createSuppressions(deps: { redis: Redis; keys: Keys; policy: Policy; vault: Vault }) {
   const { redis, keys, policy, vault } = deps
   const script = loadScript('heed.lua', policy)
-  const takeReplies = loadScript('replies.lua', policy)
+  const takeScript = loadScript('unanswered.lua', policy)
 
   /** One that was changed in Redis must not cost the others that were taken with it. */
   function openAddressee(sealed: string, sender: string): Destination | undefined {
@@ -31,7 +31,7 @@ export function createSuppressions(deps: { redis: Redis; keys: Keys; policy: Pol
     }
   }
 
-  function openReply(text: string, agoMs: number): LeftReply | undefined {
+  function openReply(text: string, agoMs: number): Unanswered | undefined {
     const [keyword = '', sender = '', sealed = ''] = text.split(' ')
     const destination = openAddressee(sealed, sender)
     return destination && { keyword: keyword as Keyword, destination, sender, agoMs }
@@ -54,16 +54,16 @@ export function createSuppressions(deps: { redis: Redis; keys: Keys; policy: Pol
     }): Promise<Heeded> {
       const { keyword, destination, sender, agoMs, token, leave } = message
       const tag = vault.tagDestination(destination)
-      const keyList = [keys.suppression(tag), keys.answer(tag, sender, keyword), keys.replies()]
+      const keyList = [keys.suppression(tag), keys.answer(tag, sender, keyword), keys.unanswered()]
       const reply = leave ? `${keyword} ${sender} ${vault.sealAddressee(destination, sender)}` : ''
       const [kind] = await script(redis, keyList, [keyword, sender, Math.round(agoMs), token, reply])
       return { kind: kind === 'answer' ? 'answer' : 'silent' }
     },
 
     /** Up to `count` answers that were left to a worker; what it cannot open is dropped. */
-    async takeReplies(count: number): Promise<{ taken: number; replies: LeftReply[] }> {
-      const said = await takeReplies(redis, [keys.replies()], [count])
-      const replies: LeftReply[] = []
+    async takeUnanswered(count: number): Promise<{ taken: number; replies: Unanswered[] }> {
+      const said = await takeScript(redis, [keys.unanswered()], [count])
+      const replies: Unanswered[] = []
       for (let index = 0; index + 1 < said.length; index += 2) {
         const reply = openReply(textAt(said, index + 1), numberAt(said, index))
         if (reply) replies.push(reply)

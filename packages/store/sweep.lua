@@ -16,15 +16,16 @@ local agenda = KEYS[1]
 local prefix, count = unpack(ARGV)
 local now = now_ms()
 
--- True when somebody must still do something about the send. A lost worker's attempt ends here when no more may follow.
-local function is_open(key, send, pending, newest)
+-- True when somebody must still do something about the send. A lost worker's attempt ends here. `deadline` is the last
+-- moment for one more message of it, nil where none is wanted.
+local function is_open(key, send, deadline)
   local state, lease, submitted = get_send(key, send, 'state', 'lease', 'submitted')
-  if state == 'submitting' and tonumber(lease) <= now and not pending then
-    move_send(key, send, 'unknown', now, 'reason', 'worker_lost')
-    return false
+  local more = deadline and may_follow(submitted)
+  if state == 'submitting' and tonumber(lease) <= now then
+    lose_worker(key, send, more and deadline, now)
+    return more
   end
-  if state == 'queued' or state == 'submitting' then return true end
-  return newest and state == 'unknown' and policy.unknown == 'resend' and tonumber(submitted) < policy.submissions_max
+  return state == 'queued' or state == 'submitting' or (state == 'unknown' and more)
 end
 
 local due = redis.call('ZRANGE', agenda, '-inf', now, 'BYSCORE', 'LIMIT', 0, count)
@@ -38,8 +39,9 @@ for _, id in ipairs(due) do
     local pending, open = status == 'pending', false
     local sends, expires = unpack(redis.call('HMGET', key, 'sends', 'expires'))
     sends = tonumber(sends)
+    local deadline = pending and tonumber(expires) - policy.send_reserve_ms
     for send = 1, sends do
-      if is_open(key, send, pending, send == sends) then
+      if is_open(key, send, send == sends and deadline) then
         open = true
         if pending then
           reply[#reply + 1] = id

@@ -53,6 +53,9 @@ export type StartRequest = Asker & {
   challenge?: PassedChallenge
 }
 
+/** `challenge`: as of a start. */
+export type ResendRequest = Asker & Pick<StartRequest, 'challenge'>
+
 /** What a start or a resend came to. Times are Redis's, in milliseconds since 1970. */
 export type Started = {
   kind: 'started' | 'sent_again'
@@ -98,6 +101,7 @@ type Owner = CodeOwner & {
   sendsKey: string
   wrongKey: string
   inARowKey: string
+  paymentsKey: string
   key: string
   agenda: string
   suppression: string
@@ -159,6 +163,7 @@ export function createVerifications(deps: {
       sendsKey: keys.sends(application, destinationTag),
       wrongKey: keys.wrongChecks(application, destinationTag),
       inARowKey: keys.wrongInARow(application, destinationTag),
+      paymentsKey: keys.wrongPayments(application, destinationTag),
       agenda: keys.agenda(application),
       suppression: keys.suppression(destinationTag),
     }
@@ -188,21 +193,28 @@ export function createVerifications(deps: {
     return id ? ownerOf(application, id as VerificationId, tag, purpose) : undefined
   }
 
-  /** Under RESEND_CODE=new a fresh code for a pending verification; the script uses it only for that one. */
-  function newCodeFor(owner: Owner, destination: Destination): [id: string, mac: string, sealed: string] {
-    const code = generateCode()
+  /**
+   * Under RESEND_CODE=new a fresh code for a pending verification; the script uses it only for that one. The code of a
+   * test number stays: nobody would ever read another.
+   */
+  function newCodeFor(
+    owner: Owner,
+    destination: Destination,
+    code: Code = generateCode(),
+  ): [id: string, mac: string, sealed: string] {
     return [owner.id, vault.macCode(code, owner), vault.seal({ destination, code }, owner)]
   }
 
   /** The number stands only in the sealed copy; one that is gone belongs to a verification that has ended. */
   async function newCodeById(owner: Owner) {
-    const [sealed, sealedContext] = await ask(() => redis.hmget(owner.key, 'sealed', 'context'))
+    const [sealed, sealedContext, held] = await ask(() => redis.hmget(owner.key, 'sealed', 'context', 'held'))
     if (!sealed) return NO_NEW_CODE
     const letter = vault.open(sealed, owner)
     const context = sealedContext ? vault.openContext(sealedContext, owner) : undefined
     if (!letter || (sealedContext && !context))
       throw new Error('A pending verification is sealed with a key that is not configured')
-    return newCodeFor({ ...owner, context }, letter.destination)
+    const kept = held === 'test_number' ? letter.code : undefined
+    return newCodeFor({ ...owner, context }, letter.destination, kept)
   }
 
   function idempotencyName(application: Application, operation: string, key: string | undefined): string {
@@ -222,7 +234,7 @@ export function createVerifications(deps: {
       vault.seal({ destination, code }, owner),
       owner.id,
       context ? vault.sealContext(context, owner) : '',
-      ...(pending ? newCodeFor({ ...pending, context }, destination) : NO_NEW_CODE),
+      ...(pending ? newCodeFor({ ...pending, context }, destination, testCode) : NO_NEW_CODE),
     ]
   }
 
@@ -259,6 +271,7 @@ export function createVerifications(deps: {
         keys.challenge(application, challenge?.nonce ?? 'none'),
         keys.suppression(tag),
         keys.wrongInARow(application, tag),
+        keys.wrongPayments(application, tag),
         ...passage.scopeKeys(application, place, request.clientIp),
       ],
       [
@@ -273,7 +286,7 @@ export function createVerifications(deps: {
         locale,
         repeat.fingerprint,
         ...resend,
-        passage.gatesOf(place),
+        passage.gatesOf(application, place),
         request.held ?? '',
         request.silent ? 'silent' : '',
         ...passage.factsOf(place, { destinationTag: tag, channel, segments }),
@@ -308,6 +321,7 @@ export function createVerifications(deps: {
         owner.agenda,
         repeat.key,
         owner.inARowKey,
+        owner.paymentsKey,
         ...passage.guessKeys(owner.application, request.clientIp),
       ],
       [owner.id, repeat.fingerprint, request.silent ? 'silent' : '', ...macs],
@@ -380,11 +394,28 @@ export function createVerifications(deps: {
       return decodeStarted(JSON.parse(kept.slice(fingerprint.length)))
     },
 
+    /** Where a pending verification's code goes; nothing when it has ended, or when its key is not configured here. */
+    async findDestination(
+      application: Application,
+      id: VerificationId,
+    ): Promise<{ destination: Destination; channel: Channel } | undefined> {
+      const [sealed, channel] = await ask(() =>
+        redis.hmget(keys.verification(application, id), 'sealed', 'channel'),
+      )
+      const letter = sealed ? vault.open(sealed, { application, id }) : undefined
+      return letter && { destination: letter.destination, channel: channel as Channel }
+    },
+
+    /** The keyed tag of a verification's number, also once it has ended. */
+    async findTag(application: Application, id: VerificationId): Promise<string | undefined> {
+      return (await findKnown(application, id))?.tag
+    },
+
     /** Refuses with what start refuses with, and too_late_to_send, verification_ended, unknown_verification. */
     async resend(
       application: Application,
       id: VerificationId,
-      asker: Asker = {},
+      { clientIp, challenge }: ResendRequest = {},
     ): Promise<Started | Refused> {
       const known = await findKnown(application, id)
       if (!known) return refused('unknown_verification')
@@ -401,14 +432,27 @@ export function createVerifications(deps: {
           keys.stopped(),
           owner.suppression,
           owner.inARowKey,
-          ...passage.scopeKeys(application, place, asker.clientIp),
+          owner.paymentsKey,
+          keys.challenge(application, challenge?.nonce ?? 'none'),
+          ...passage.scopeKeys(application, place, clientIp),
         ],
-        [owner.id, mac, sealed, ...passage.numberFacts(place, tag), lines.lineOf(tag, channel).key],
+        [
+          owner.id,
+          mac,
+          sealed,
+          ...passage.numberFacts(place, tag),
+          lines.lineOf(tag, channel).key,
+          challenge ? '1' : '',
+          challenge?.expiresAtMs ?? '',
+        ],
       )
       return decodeStarted(reply)
     },
 
-    /** Refuses with: unknown_verification, number_disabled, check_limit, guess_limit, idempotency_mismatch. */
+    /**
+     * Refuses with: unknown_verification, number_disabled, check_limit, payment_blocked, guess_limit,
+     * idempotency_mismatch.
+     */
     async check(request: CheckRequest & { id: VerificationId }): Promise<Checked | Refused> {
       const { application, id, code, context, idempotencyKey } = request
       const repeat = repeatOf(application, idempotencyKey, [id, code, ...spelled(context)])

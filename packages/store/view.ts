@@ -44,10 +44,15 @@ function decodeHash(
     expiresAtMs,
     ...(status === 'pending' && nextSendAtMs > 0 ? { nextSendAtMs } : {}),
     sendsLeft: status === 'pending' ? policy.resendWaitsMs.length + 1 - sends : 0,
-    checksLeft: status === 'pending' ? Math.max(0, policy.checksMax - Number(hash.wrong)) : 0,
+    checksLeft: status === 'pending' ? Math.max(0, checksMaxOf(hash, policy) - Number(hash.wrong ?? 0)) : 0,
     sends: Array.from({ length: sends }, (_, index) => decodeSend(hash, index + 1)),
     explain: hash.explain ?? '',
   }
+}
+
+/** As windows.lua has it: of a payment no more than of its number. */
+function checksMaxOf(hash: Hash, { checksMax, payments }: Policy): number {
+  return hash.context_tag ? Math.min(checksMax, payments.wrongMax) : checksMax
 }
 
 function decodeSend(hash: Hash, send: number): SendView {
@@ -59,10 +64,10 @@ function decodeSend(hash: Hash, send: number): SendView {
     number: send,
     state,
     queuedAtMs: Number(field('at')),
-    updatedAtMs: Number(field('moved')),
-    attempts: Number(field('attempts')),
+    updatedAtMs: Number(field('moved') ?? field('at')),
+    attempts: Number(field('attempts') ?? 0),
     timeline: decodeTimeline(field),
-    possibleDuplicate: Number(field('submitted')) > 1,
+    possibleDuplicate: Number(field('submitted') ?? 0) > 1,
     ...(reason && state !== 'delivered' && state !== 'accepted' ? { reason } : {}),
     ...(messageId ? { messageId } : {}),
   }
@@ -72,7 +77,7 @@ type Field = (name: string) => string | undefined
 
 function decodeTimeline(field: Field): AttemptView[] {
   const timeline: AttemptView[] = []
-  for (let number = 1; number <= Number(field('attempts')); number++) {
+  for (let number = 1; number <= Number(field('attempts') ?? 0); number++) {
     const noted = field(`a${number}`)
     if (noted !== undefined) timeline.push(decodeAttempt(noted, number, field))
   }

@@ -1,13 +1,20 @@
--- Sliding windows of a number: a list of times (`time` or `time id`), newest first, and limits {{name, max, window_ms}, ...}. The max-th
--- newest time says exactly when there is room again, so no window can be doubled across an edge. Beside them the count
--- of wrong codes in a row, which no time resets.
+-- Sliding windows of a number: a string of times, newest first and parted by commas (`time` or `time id`), and limits
+-- {{name, max, window_ms}, ...}. The max-th newest time says exactly when there is room again, so no window can be
+-- doubled across an edge. Times are ms in hexadecimal: one with its id is just short enough for Redis to keep it in one
+-- piece. Beside them the count of wrong codes in a row, which no time resets.
+
+local function kept_times(kept)
+  local times = {}
+  for time in string.gmatch(kept or '', '(%x+)[^,]*') do times[#times + 1] = tonumber(time, 16) end
+  return times
+end
 
 -- nil when every limit has room, else the refusal with the time until all of them have, and the limit that says no.
 local function window_refusal(key, limits, code, now)
+  local times = kept_times(redis.call('GET', key))
   local retry_at, named = now, nil
   for _, limit in ipairs(limits) do
-    local time = redis.call('LINDEX', key, limit.max - 1)
-    local free_at = time and tonumber(string.match(time, '^%d+')) + limit.window_ms
+    local free_at = times[limit.max] and times[limit.max] + limit.window_ms
     if free_at and free_at > retry_at then retry_at, named = free_at, limit.name end
   end
   return named and { 'refused', code, retry_at - now, named }
@@ -20,9 +27,20 @@ local function window_add(key, limits, now, id)
     max = math.max(max, limit.max)
     window_ms = math.max(window_ms, limit.window_ms)
   end
-  redis.call('LPUSH', key, id and now .. ' ' .. id or now)
-  redis.call('LTRIM', key, 0, max - 1)
-  redis.call('PEXPIRE', key, window_ms)
+  if max == 0 then return end
+  local time = string.format('%x', now)
+  local entries = { id and time .. ' ' .. id or time }
+  for entry in string.gmatch(redis.call('GET', key) or '', '[^,]+') do
+    if #entries < max then entries[#entries + 1] = entry end
+  end
+  redis.call('SET', key, table.concat(entries, ','), 'PX', window_ms)
+end
+
+-- The verifications a window names, newest first.
+local function window_ids(key)
+  local ids = {}
+  for id in string.gmatch(redis.call('GET', key) or '', ' ([^,]+)') do ids[#ids + 1] = id end
+  return ids
 end
 
 -- nil, or the refusal of a number that was tried too often in a row: waiting changes nothing.
@@ -36,4 +54,23 @@ local function add_in_a_row(key)
   local count = redis.call('INCR', key)
   redis.call('PEXPIRE', key, policy.wrong_in_a_row_ttl_ms)
   return count == policy.wrong_in_a_row_max
+end
+
+-- Wrong codes a verification takes. A payment takes no more than its number does; '' or nil: it is for none.
+local function checks_max_of(context_tag)
+  if not context_tag or context_tag == '' then return policy.checks_max end
+  return math.min(policy.checks_max, policy.payment_wrong_max)
+end
+
+-- nil, or the refusal of a number that had too many wrong codes for payments in a row.
+local function payment_refusal(key)
+  if tonumber(redis.call('GET', key) or 0) < policy.payment_wrong_max then return nil end
+  return { 'refused', 'payment_blocked', redis.call('PTTL', key), 'number_wrong_payment' }
+end
+
+-- Counts one more; answers how many are left before the number's payments are refused.
+local function add_wrong_payment(key)
+  local left = policy.payment_wrong_max - redis.call('INCR', key)
+  redis.call('PEXPIRE', key, left > 0 and policy.payment_period_ms or policy.payment_block_ms)
+  return left
 end

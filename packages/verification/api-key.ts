@@ -58,8 +58,12 @@ export function formatScopes(scopes: readonly Scope[]): string {
   return scopes.join('+')
 }
 
-/** The form's application has no key: whoever sees the page may use it. */
-export function parseKeyHolder(text: string): Application | undefined {
+/**
+ * Whoever sees the page may use it: a key of the form's application could only get around what the page asks of people.
+ * So it may do nothing but what the page cannot: `admin` alone.
+ */
+export function parseKeyHolder(text: string, scopes: readonly Scope[]): Application | undefined {
   const application = parseApplication(text)
-  return application === FORM_APPLICATION ? undefined : application
+  const allowed = application !== FORM_APPLICATION || scopes.every((scope) => scope === 'admin')
+  return allowed ? application : undefined
 }

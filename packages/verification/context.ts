@@ -2,7 +2,7 @@
  * The payment a code is for: shown in the message and bound to the code, so that a code for one payment approves no
  * other (RTS (EU) 2018/389 Art. 5: dynamic linking of amount and payee).
  */
-import { isPlainName, NAME_LONGEST } from './plain-name.ts'
+import { isPlainName, NAME_LONGEST, readsAsLink } from './plain-name.ts'
 
 declare const amountBrand: unique symbol
 /** As it was spelled, because that is what the payer is shown elsewhere: `1249.90`. */
@@ -28,8 +28,9 @@ export function parseCurrency(text: string): Currency | undefined {
   return /^[A-Z]{3}$/.test(text) ? (text as Currency) : undefined
 }
 
+/** A payee is what somebody else calls themselves, in a message that comes from us: no link. */
 export function parsePayee(text: string): Payee | undefined {
-  return isPlainName(text) ? (text as Payee) : undefined
+  return isPlainName(text) && !readsAsLink(text) ? (text as Payee) : undefined
 }
 
 export function parseContext(fields: Record<keyof Context, string>): Context | undefined {

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import {
   type Application,
   type Channel,
+  FORM_APPLICATION,
   type Purpose,
   parseApplication,
   parseVerificationId,
@@ -31,7 +32,12 @@ const SEND_EVENTS = [
   'send.unknown',
 ] as const
 
-export const EVENT_TYPES = [...VERIFICATION_EVENTS, ...SEND_EVENTS, 'limit.reached'] as const
+export const EVENT_TYPES = [
+  ...VERIFICATION_EVENTS,
+  ...SEND_EVENTS,
+  'number.disabled',
+  'limit.reached',
+] as const
 export type EventType = (typeof EVENT_TYPES)[number]
 
 /** What every event about a verification says of it. `to` is masked. */
@@ -46,7 +52,15 @@ type Subject = {
 type VerificationEvent = {
   type: (typeof VERIFICATION_EVENTS)[number]
   timestamp: string
-  data: Subject & { status: string; sends: number; created_at: string; expires_at: string; reason?: string }
+  data: Subject & {
+    status: string
+    sends: number
+    created_at: string
+    expires_at: string
+    reason?: string
+    /** Of an approval: the wrong codes typed for the number since the one before. OWASP ASVS 5.0 6.3.5. */
+    wrong_checks?: number
+  }
 }
 
 type SendEvent = {
@@ -61,6 +75,13 @@ type SendEvent = {
     reason?: string
     provider_message_id?: string
   }
+}
+
+/** The number of this verification is disabled, by as many wrong codes in a row. OWASP ASVS 5.0 6.3.5. */
+type NumberEvent = {
+  type: 'number.disabled'
+  timestamp: string
+  data: Subject & { wrong_checks: number }
 }
 
 /**
@@ -79,7 +100,7 @@ type LimitEvent = {
   }
 }
 
-export type Event = VerificationEvent | SendEvent | LimitEvent
+export type Event = VerificationEvent | SendEvent | NumberEvent | LimitEvent
 
 /** An event on its way. The id is the same however often it is told, so that whoever is told can drop the second. */
 export type Told = { id: string; event: Event }
@@ -118,6 +139,8 @@ function eventOf(fields: Fields): Event | undefined {
   if (type === 'limit.reached') return limitEvent(timestamp, fields)
   const subject = subjectOf(fields)
   if (!subject) return undefined
+  if (type === 'number.disabled')
+    return { type, timestamp, data: { ...subject, wrong_checks: Number(fields.wrong) } }
   const status = type.slice(type.indexOf('.') + 1)
   if (isSendEvent(type)) return sendEvent({ type, timestamp }, { ...subject, status }, fields)
   return verificationEvent({ type, timestamp }, { ...subject, status }, fields)
@@ -144,9 +167,16 @@ function verificationEvent(
   if (!created || !expires) return undefined
   const sends = Number(fields.sends)
   const times = { created_at: created, expires_at: expires }
+  const { reason, wrong } = fields
   return {
     ...head,
-    data: { ...subject, sends, ...times, ...(fields.reason ? { reason: fields.reason } : {}) },
+    data: {
+      ...subject,
+      sends,
+      ...times,
+      ...(reason ? { reason } : {}),
+      ...(wrong ? { wrong_checks: Number(wrong) } : {}),
+    },
   }
 }
 
@@ -183,13 +213,22 @@ function limitEvent(timestamp: string, fields: Fields): LimitEvent | undefined {
   switch (scope) {
     case 'application':
       return { type, timestamp, data: { ...shared, scope, application: name as Application } }
+    case 'form':
+      return { type, timestamp, data: { ...shared, scope: 'application', application: FORM_APPLICATION } }
     case 'region':
-      return { type, timestamp, data: { ...shared, scope, region: name } }
+      return { type, timestamp, data: { ...shared, scope, ...regionOf(name) } }
     case 'overall':
       return { type, timestamp, data: { ...shared, scope } }
     default:
       return undefined
   }
+}
+
+/** The public form has limits of regions of its own. */
+function regionOf(name: string): { region: string; application?: Application } {
+  const form = `${FORM_APPLICATION}:`
+  if (!name.startsWith(form)) return { region: name }
+  return { region: name.slice(form.length), application: FORM_APPLICATION }
 }
 
 /** ISO 8601 of a time that a script wrote in milliseconds. */

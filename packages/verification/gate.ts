@@ -24,13 +24,32 @@ export type Mode = (typeof MODES)[number]
  * - `prefix`: a number without its last four digits
  * - `range`: a number without its last three digits
  * - `region`: the number's region, as libphonenumber has it
+ * - `form`: the public form, which is an application of its own
  * - `application`: the caller's
  * - `overall`: the whole deployment
+ *
+ * Prefixes, ranges and regions are counted for the form apart, and for all applications with a key together: anybody may
+ * use the form, and must not use up what an application's people need.
  */
-export const SCOPES = ['ip', 'network', 'prefix', 'range', 'region', 'application', 'overall'] as const
+export const SCOPES = [
+  'ip',
+  'network',
+  'prefix',
+  'range',
+  'region',
+  'form',
+  'application',
+  'overall',
+] as const
 export type Scope = (typeof SCOPES)[number]
 /** What a guess is counted for: who types, never the number, whose own budget it has already. */
 export const GUESS_SCOPES = ['ip', 'network', 'application', 'overall'] as const satisfies readonly Scope[]
+
+/**
+ * What the answer to a keyword is counted for: only in money. It belongs to no application, and was asked for by who is
+ * answered.
+ */
+export const REPLY_SCOPES = ['region', 'overall'] as const satisfies readonly Scope[]
 
 /**
  * - `sends`: messages ordered; `spend`: what they cost, in millionths of the currency of PRICES
@@ -54,7 +73,7 @@ const hour = 60 * minute
 const day = 24 * hour
 const currency = 1_000_000
 
-/** Rules in the order they are asked; the first that blocks names the refusal. */
+/** Rules in the order they are asked. Of those that block the one that does so longest names the refusal. */
 export const DEFAULT_RULES: readonly Rule[] = [
   { name: 'ip_hour', scope: 'ip', counts: 'sends', windowMs: hour, max: 10, mode: 'block' },
   { name: 'ip_day', scope: 'ip', counts: 'sends', windowMs: day, max: 30, mode: 'block' },
@@ -113,6 +132,24 @@ export const DEFAULT_RULES: readonly Rule[] = [
     counts: 'spend',
     windowMs: day,
     max: 10 * currency,
+    mode: 'block',
+  },
+  { name: 'form_hour', scope: 'form', counts: 'sends', windowMs: hour, max: 50, mode: 'block' },
+  { name: 'form_day', scope: 'form', counts: 'sends', windowMs: day, max: 125, mode: 'block' },
+  {
+    name: 'form_spend_hour',
+    scope: 'form',
+    counts: 'spend',
+    windowMs: hour,
+    max: 1.25 * currency,
+    mode: 'block',
+  },
+  {
+    name: 'form_spend_day',
+    scope: 'form',
+    counts: 'spend',
+    windowMs: day,
+    max: 2.5 * currency,
     mode: 'block',
   },
   {
@@ -199,6 +236,22 @@ export const DEFAULT_GUESS_RULES: readonly Rule[] = [
   },
 ]
 
+/**
+ * What the public form may use up of a budget of all together, so that whoever spends the form's leaves the
+ * applications theirs.
+ */
+const FORM_SHARE = 0.25
+
+/** A budget of the form, made no more than its share of the same budget of all together; any other rule as it is. */
+export function withinFormShare(rule: Rule, rules: readonly Rule[]): Rule {
+  if (rule.scope !== 'form' || rule.counts === 'conversion') return rule
+  const { counts, windowMs } = rule
+  const same = (other: Rule) => other.scope === 'overall' && other.windowMs === windowMs
+  const all = rules.find((other) => other.counts === counts && same(other))
+  if (!all || all.counts === 'conversion') return rule
+  return { ...rule, max: Math.max(1, Math.min(rule.max, Math.floor(all.max * FORM_SHARE))) }
+}
+
 /** What a start is told when the rule blocks it. */
 export function refusalOfRule(rule: Rule): GateRefusal {
   if (rule.counts === 'wrong_checks') return 'guess_limit'
@@ -207,8 +260,14 @@ export function refusalOfRule(rule: Rule): GateRefusal {
   return rule.scope === 'ip' || rule.scope === 'network' ? 'client_limit' : 'traffic_limit'
 }
 
-/** Of a limit of an application, a region or all together this share is worth an alarm. */
+/** Of a limit of an application, the form, a region or all together this share is worth an alarm. */
 export const ALARM_SHARE = 0.8
+
+/** The limits that `explain` says an alarm for. */
+export function alarmsIn(explain: string): string[] {
+  if (!explain.includes('=alarm')) return []
+  return [...explain.matchAll(/(\w+)=alarm/g)].map(([, rule = '']) => rule)
+}
 
 const money = /^([0-9]{1,7})(?:\.([0-9]{1,6}))?$/
 

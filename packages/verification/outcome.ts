@@ -2,6 +2,7 @@
  * What an attempt at a send came to (Outcome) and what the carrier reports later (Receipt). Pure data: a provider
  * makes them, the worker carries them, the store records them.
  */
+import type { Objection } from './objection.ts'
 
 /**
  * Why an attempt was not plainly accepted. A closed set of our own words: a provider's text may quote the message,
@@ -35,6 +36,7 @@ export type OutcomeReason =
  *   `triesMax` attempts at a send have come to the same reason, it is a permanent no.
  * - `unknown`: the frame may have left; nobody can say whether the message will arrive.
  * - `found`: nothing was sent this time, because an earlier attempt nobody knew the end of turned out to be accepted.
+ * - `withheld`: no provider was asked, because the settings have come to speak against the number.
  */
 export type Outcome = (
   | { kind: 'accepted'; messageId: string }
@@ -42,6 +44,7 @@ export type Outcome = (
   | { kind: 'busy'; reason: OutcomeReason; retryAfterMs?: number; triesMax?: number }
   | { kind: 'unknown'; reason: OutcomeReason }
   | { kind: 'found'; messageId: string }
+  | { kind: 'withheld'; reason: Objection }
 ) & {
   /** Whose outcome it is, where it could have been another's. */
   provider?: string

@@ -35,6 +35,11 @@ export type Policy = {
   wrongInARowMax: number
   /** How long a row is remembered after its last wrong code. */
   wrongInARowTtlMs: number
+  /**
+   * Wrong codes for payments of a number in a row, over however many payments, and how long its payments are refused
+   * after them. RTS (EU) 2018/389 Art. 4(3)(b): at most five. No payment takes more, whatever checksMax says.
+   */
+  payments: { wrongMax: number; blockMs: number; periodMs: number }
   /** What is asked before each send, in this order. */
   rules: readonly Rule[]
   /** What is asked before each code is compared. */
@@ -51,7 +56,10 @@ export type Policy = {
   unknown: 'resend' | 'stop'
   /** Messages that may have left for one send; two only when the first is unknown. */
   submissionsMax: number
-  /** How long a receipt may still settle an unknown attempt before it is made again. */
+  /**
+   * How long a receipt may still settle an unknown attempt before it is made again; and, from when the end of a lease is
+   * noticed, how long a worker that could not reach Redis may still record what came of its attempt.
+   */
   receiptWaitMs: number
   /** How long a worker holds an attempt; longer than any provider's own deadline. */
   leaseMs: number
@@ -108,6 +116,7 @@ export const DEFAULT_POLICY: Policy = {
   ],
   wrongInARowMax: 100,
   wrongInARowTtlMs: 365 * 24 * hour,
+  payments: { wrongMax: 5, blockMs: 15 * minute, periodMs: 24 * hour },
   rules: DEFAULT_RULES,
   guessRules: DEFAULT_GUESS_RULES,
   prices: DEFAULT_PRICES,

@@ -1,6 +1,7 @@
 /**
- * What a message costs, counted before it is sent: so many segments at the region's price. The figures bound what can
- * be lost; the bill is the provider's. A region nobody has priced costs the most, so that a forgotten one stops early.
+ * What a message costs, counted before it is sent: so many segments at the region's price, once for each send that
+ * is ordered. Budgets go by these figures; the bill is the provider's. A region nobody has priced costs the most, so that
+ * a forgotten one stops early.
  */
 import type { Region } from './destination.ts'
 import type { Channel } from './verification.ts'

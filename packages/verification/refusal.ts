@@ -18,6 +18,7 @@ export type DestinationRefusal =
  * - `sends_exhausted`: this verification has had all its sends.
  * - `send_limit`: the number has had its sends for the window.
  * - `check_limit`: too many wrong codes for the number; nothing is sent to it or checked for it until the window moves.
+ * - `payment_blocked`: too many wrong codes in a row for payments of the number; none is begun, sent or checked meanwhile.
  * - `number_disabled`: too many wrong codes in a row; until the application binds the number again.
  * - `too_late_to_send`: less life is left in the code than a message needs to be of use.
  * - `verification_ended`: approved, canceled, expired or exhausted.
@@ -32,6 +33,7 @@ export type VerificationRefusal =
   | 'sends_exhausted'
   | 'send_limit'
   | 'check_limit'
+  | 'payment_blocked'
   | 'number_disabled'
   | 'too_late_to_send'
   | 'verification_ended'
@@ -61,9 +63,9 @@ export type GateRefusal =
   | 'number_denied'
 
 /**
- * - `challenge_required`: this start is taken only with a challenge that was passed.
+ * - `challenge_required`: this start or resend is taken only with a challenge that was passed.
  * - `challenge_failed`: the one it carries is wrong, has expired, or is for another number or network.
- * - `challenge_used`: the one it carries was good for another start already.
+ * - `challenge_used`: the one it carries was good for another already.
  */
 export type ChallengeRefusal = 'challenge_required' | 'challenge_failed' | 'challenge_used'
 

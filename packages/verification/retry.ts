@@ -17,11 +17,12 @@ export function backoffMs(attempt: number, random: () => number): number {
 }
 
 const TELL_FIRST_MS = 5_000
-const TELL_LONGEST_MS = 2 * 3_600_000
+/** A receiver that was away is told what it missed within so long of its return. */
+const TELL_LONGEST_MS = 900_000
 
 /**
  * Wait before an event is told again to a receiver that did not take it: between half and all of 5, 15, 45 seconds,
- * 2, 7, 20 minutes, 1, 2, 2, … hours. About twenty tries a day.
+ * 2, 7, 15, 15, … minutes. Fewer than 200 tries a day.
  *
  * @param tries tries made so far, 1 or more
  * @param random uniform in [0, 1)

@@ -2,9 +2,9 @@
  * Hands one event to its receiver: one POST to an address that was checked, one answer of which only the status and
  * Retry-After are read. Follows no redirect, uses no proxy, and always resolves within its deadline.
  */
-import { request as requestHttp } from 'node:http'
+import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { type Checked, checkHost, hostOf, pinned, type Resolve } from './addresses.ts'
+import { checkHost, hostOf, pinned, type Resolve } from './addresses.ts'
 import { signedHeaders } from './signature.ts'
 
 /** - `taken`: any 2xx. - `gone`: 410, nothing more is wanted. - `refused`: any other answer. - `failed`: none came. */
@@ -34,6 +34,9 @@ export type PostOptions = {
   resolve: Resolve
 }
 
+/** Answers that only announce one (1xx); whoever sends more keeps this process from its other work. */
+const ANNOUNCEMENTS_MAX = 20
+
 export function createPost(options: PostOptions): Post {
   const { url, secrets } = options
   const host = hostOf(url)
@@ -61,43 +64,57 @@ export function createPost(options: PostOptions): Post {
       rejectUnauthorized: true,
       signal,
     })
-    sent.once('response', (response) => {
+    const answered = (response: IncomingMessage) => {
       resolve(postedOf(response.statusCode ?? 0, response.headers['retry-after'], webhook.atMs))
       // Whatever else it says is not ours to read.
-      response.destroy()
+      response.socket.destroy()
+    }
+    sent.once('response', answered)
+    // Of a 101 nothing but `close` would tell, and that it was one is worth a line in the log.
+    sent.once('upgrade', answered)
+    let announcements = 0
+    sent.on('information', () => {
+      announcements += 1
+      if (announcements > ANNOUNCEMENTS_MAX) sent.destroy()
     })
     sent.on('error', (error) => resolve({ kind: 'failed', reason: faultOf(error, signal) }))
+    sent.once('close', () => resolve({ kind: 'failed', reason: 'connection_failed' }))
     sent.end(body)
     return promise
   }
 
-  return async (webhook, stop) => {
-    const signal = AbortSignal.any([stop, AbortSignal.timeout(options.timeoutMs)])
-    const checked = await unlessAborted(checkHost(host, options), signal)
-    if (checked === undefined) return { kind: 'failed', reason: 'timeout' }
+  async function exchange(webhook: Parameters<Post>[0], signal: AbortSignal): Promise<Posted> {
+    const checked = await checkHost(host, options)
     if (checked.kind === 'blocked') return { kind: 'failed', reason: 'address_not_allowed' }
     if (checked.kind === 'not_found') return { kind: 'failed', reason: 'address_not_found' }
+    if (signal.aborted) return { kind: 'failed', reason: 'timeout' }
     return send(webhook, checked.addresses, signal)
   }
-}
 
-/** A name server is not told to stop; its answer is not waited for. */
-function unlessAborted(check: Promise<Checked>, signal: AbortSignal): Promise<Checked | undefined> {
-  return new Promise((resolve) => {
-    const giveUp = () => resolve(undefined)
-    signal.addEventListener('abort', giveUp, { once: true })
-    check.then((checked) => {
-      signal.removeEventListener('abort', giveUp)
-      resolve(signal.aborted ? undefined : checked)
-    }, giveUp)
-  })
+  // One timer for all of it, which does not count on what a name server, a socket or a parser tells.
+  return async (webhook, stop) => {
+    const cutOff = new AbortController()
+    const { promise: late, resolve } = Promise.withResolvers<Posted>()
+    const giveUp = () => {
+      cutOff.abort()
+      resolve({ kind: 'failed', reason: 'timeout' })
+    }
+    const timer = setTimeout(giveUp, options.timeoutMs)
+    stop.addEventListener('abort', giveUp, { once: true })
+    if (stop.aborted) giveUp()
+    try {
+      return await Promise.race([late, exchange(webhook, cutOff.signal)])
+    } finally {
+      clearTimeout(timer)
+      stop.removeEventListener('abort', giveUp)
+    }
+  }
 }
 
 function postedOf(status: number, retryAfter: string | undefined, atMs: number): Posted {
   if (status >= 200 && status < 300) return { kind: 'taken', status }
   if (status === 410) return { kind: 'gone', status }
-  const waits = status === 429 || status === 503
-  const retryAfterMs = waits ? retryAfterMsOf(retryAfter, atMs) : undefined
+  const retryAfterMs = retryAfterMsOf(retryAfter, atMs)
   return { kind: 'refused', status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
 }
 

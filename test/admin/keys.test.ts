@@ -92,6 +92,7 @@ describe('a mistake', () => {
     [['create']],
     [['create', 'Shop']],
     [['create', 'form']],
+    [['create', 'form', '--scopes', 'read,admin']],
     [['create', 'shop', 'bank']],
     [['create', 'shop', '--scopes', 'send,chek']],
     [['create', 'shop', '--scopes']],

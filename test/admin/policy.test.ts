@@ -1,5 +1,6 @@
 /** `npm run policy` and `npm run sending` as they run. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,6 +29,13 @@ function fileOf(...lines: readonly (object | string)[]): string {
     lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'),
   )
   return file
+}
+
+/** The function libraries of a replay under this life of a code, which no other test sets. */
+async function librariesOf(seconds: string): Promise<string[]> {
+  const all = (await connection.redis.call('FUNCTION', 'LIST', 'WITHCODE')) as unknown[][]
+  const texts = all.map((one) => String(one.at(-1)))
+  return texts.filter((text) => text.includes('{replay-') && text.includes(`["code_ttl_ms"]=${seconds}000`))
 }
 
 const at = (second: number) => new Date(Date.parse('2026-03-02T10:00:00Z') + second * 1_000).toISOString()
@@ -90,6 +98,36 @@ describe('a replay', () => {
     const { status, stderr } = run('policy', ['replay', fileOf(line)])
     expect(status).toBe(1)
     expect(stderr).toContain(said)
+    expect(await connection.redis.keys('{replay-*')).toEqual([])
+  })
+
+  it.each<[string, string, string[], number]>([
+    ['that goes well', '301', [], 0],
+    ['that fails half way', '302', ['hello'], 1],
+  ])('%s leaves no function library in Redis', async (_, seconds, more, expected) => {
+    const file = fileOf(
+      { at: at(0), to: '+12025550101' },
+      { at: at(1), event: 'approve', to: '+12025550101' },
+    )
+    writeFileSync(file, more.map((line) => `\n${line}`).join(''), { flag: 'a' })
+    expect(run('policy', ['replay', file], { CODE_TTL_SECONDS: seconds }).status).toBe(expected)
+    expect(await librariesOf(seconds)).toEqual([])
+  })
+
+  it('that is interrupted leaves neither keys nor function libraries', async () => {
+    const sent = Array.from({ length: 50_000 }, (_, second) => ({ at: at(second), to: '+12025550101' }))
+    const program = spawn(process.execPath, ['apps/admin/policy.ts', 'replay', fileOf(...sent)], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH, REDIS_URL: testRedisUrl(), CODE_TTL_SECONDS: '303' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const ended = once(program, 'exit')
+    await once(program.stdout, 'data')
+    expect(await librariesOf('303')).not.toEqual([])
+    program.stdout.resume()
+    program.kill('SIGINT')
+    expect(await ended).toEqual([130, null])
+    expect(await librariesOf('303')).toEqual([])
     expect(await connection.redis.keys('{replay-*')).toEqual([])
   })
 

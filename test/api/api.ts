@@ -93,6 +93,8 @@ type Options = {
   before?: (verifications: Verifications) => Verifications
   /** Another API that is on the same Redis, or was before a restart. */
   same?: { prefix: string; vault: Vault }
+  /** What becomes of a receipt that a callback brings; taken when it is not said. */
+  storesReceipts?: () => Promise<boolean>
   /** Default none: only a test of time waits. */
   formAnswerMs?: number
 }
@@ -149,7 +151,10 @@ export function apiOn(redis: Redis, options: Options = {}) {
     destinations: store.destinations,
     streams,
     enqueue: (send) => void enqueued.push(send),
-    takeReceipt: (receipt) => void receipts.push(receipt),
+    takeReceipt: async (receipt) => {
+      receipts.push(receipt)
+      return options.storesReceipts?.() ?? true
+    },
     takeInbound: createKeywords({ suppressions: store.suppressions, log }).take,
     readiness: readiness ?? (async () => undefined),
     formAnswerMs: options.formAnswerMs ?? 0,
@@ -223,6 +228,8 @@ export function failingApi(fault: Error) {
     start: fail,
     replayStart: fail,
     resend: fail,
+    findDestination: fail,
+    findTag: fail,
     check: fail,
     checkDestination: fail,
     cancel: fail,
@@ -237,7 +244,7 @@ export function failingApi(fault: Error) {
     destinations: { rebind: fail, erase: fail },
     streams: createStreams({ readMany: fail, limits: STREAMS, log: keptLog([]) }),
     enqueue: () => {},
-    takeReceipt: () => {},
+    takeReceipt: fail,
     takeInbound: async () => false,
     readiness: async () => 'redis_unreachable',
     formAnswerMs: 0,

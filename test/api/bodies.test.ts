@@ -116,6 +116,37 @@ describe('by name, all at once', () => {
     expect((await expectProblem(response, 400, 'invalid_request')).errors).toStrictEqual(expected)
   })
 
+  it.each([
+    ['a number', '/v1/verifications', '{"to":"+12025550143","to":"+12025550144"}'],
+    ['the same value', '/v1/verifications', '{"to":"+12025550143","to":"+12025550143"}'],
+    ['an escaped name', '/v1/verifications', '{"to":"+12025550143","\\u0074o":"+12025550144"}'],
+    ['__proto__', '/v1/checks', '{"to":"+12025550143","code":"123456","__proto__":{},"__proto__":{}}'],
+    ['a code', '/v1/checks', '{"to":"+12025550143","code":"123456","code":"123457"}'],
+    [
+      'an amount',
+      '/v1/verifications',
+      '{"to":"+12025550143","context":{"amount":"1","currency":"EUR","payee":"A","amount":"2"}}',
+    ],
+  ])('with %s twice is refused, and not the last one taken', async (_, path, text) => {
+    const api = apiOn(connection.redis)
+    const response = await api.postText(path, text, { 'Content-Type': 'application/json' })
+    const { errors } = await expectProblem(response, 400, 'invalid_request')
+    expect(errors).toEqual([{ field: '', problem: 'must not name a field twice' }])
+    expect(api.enqueued).toEqual([])
+  })
+
+  it('that names nothing twice may hold colons, quotes and names inside its strings', async () => {
+    const api = apiOn(connection.redis)
+    const payee = 'A:B to'
+    const context = { amount: '1', currency: 'EUR', payee }
+    const response = await api.post('/v1/verifications', { to: freshDestination(), context })
+    const { errors } = response.status === 400 ? await jsonOf(response, 400) : { errors: [] }
+    expect(JSON.stringify(errors)).not.toContain('twice')
+    const text = '{"to" : "\\":\\\\", "purpose":"a\\u003a"}'
+    const strange = await api.postText('/v1/verifications', text, { 'Content-Type': 'application/json' })
+    expect(await strange.text()).not.toContain('twice')
+  })
+
   it('a field called __proto__ is as unknown as any', async () => {
     const text = '{"to":"+12025550143","__proto__":{"country":"US"}}'
     const response = await apiOn(connection.redis).postText(START, text, JSON_TYPE)

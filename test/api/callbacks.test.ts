@@ -43,6 +43,19 @@ describe('a callback', () => {
     expect(api.receipts).toEqual([])
   })
 
+  it.each([
+    ['cannot be stored', async () => false],
+    ['is not stored within a second', () => new Promise<boolean>(() => {})],
+  ])('whose news %s is told to come again', async (_, storesReceipts) => {
+    const api = apiOn(connection.redis, { storesReceipts })
+    const { path, body, headers } = signedForm('', { MessageSid: 'm', MessageStatus: 'sent' })
+    const askedAt = performance.now()
+    const response = await api.postText(path, body, headers)
+    expect(performance.now() - askedAt).toBeLessThan(2_000)
+    expect(response.headers.get('Retry-After')).toBe('1')
+    await expectProblem(response, 503, 'service_unavailable')
+  })
+
   it('that is signed and no news of ours is let go', async () => {
     const api = apiOn(connection.redis)
     const { path, body, headers } = signedForm('', { CallSid: 'c', CallStatus: 'ringing' })
@@ -84,7 +97,12 @@ it('without an address of ours there is no such route', async () => {
 it('callbacks out of order and twice leave the ledger at the furthest', async () => {
   const api = apiOn(connection.redis)
   const { id } = await api.start()
-  const receipts = createReceipts({ deliveries: api.store.deliveries, alarm: () => {}, log: silentLog })
+  const receipts = createReceipts({
+    deliveries: api.store.deliveries,
+    forMs: 300_000,
+    alarm: () => {},
+    log: silentLog,
+  })
   for (const MessageStatus of ['delivered', 'queued', 'undelivered', 'delivered', 'sending']) {
     const { path, body, headers } = signedForm(`?reference=default%2F${id}%2F1`, {
       MessageSid: 'm-9',
@@ -116,7 +134,7 @@ describe('a message to one of our numbers', () => {
     expect([response.status, response.headers.get('Content-Type')]).toEqual([200, 'text/xml; charset=utf-8'])
     expect(await response.text()).toBe('<?xml version="1.0" encoding="UTF-8"?><Response></Response>')
     await expectProblem(await api.post('/v1/verifications', { to }), 403, 'recipient_opted_out')
-    expect(await api.store.suppressions.takeReplies(10)).toMatchObject({
+    expect(await api.store.suppressions.takeUnanswered(10)).toMatchObject({
       taken: 1,
       replies: [{ keyword: 'stop', destination: to, sender: '+12025550199' }],
     })
@@ -134,7 +152,7 @@ describe('a message to one of our numbers', () => {
     ]) {
       expect((await api.postText(path, body, headers)).status).toBe(200)
     }
-    expect(await api.store.suppressions.takeReplies(10)).toEqual({ taken: 0, replies: [] })
+    expect(await api.store.suppressions.takeUnanswered(10)).toEqual({ taken: 0, replies: [] })
     await jsonOf(await api.post('/v1/verifications', { to, purpose: 'payment' }), 202)
   })
 
@@ -153,7 +171,7 @@ describe('a message to one of our numbers', () => {
     const { to } = await api.start()
     const { path, body, headers } = change(messageFrom(to, 'STOP'))
     await expectProblem(await api.postText(path, body, headers), 403, 'bad_signature')
-    expect(await api.store.suppressions.takeReplies(10)).toEqual({ taken: 0, replies: [] })
+    expect(await api.store.suppressions.takeUnanswered(10)).toEqual({ taken: 0, replies: [] })
   })
 
   it('while Redis is away is 503 within two seconds, and is heeded once it is back', async () => {

@@ -20,6 +20,7 @@ import { complaintsAbout } from './document.ts'
 
 const connection = useRedis()
 const START = '/v1/verifications'
+const OURS = '+12025550199'
 
 type Proof = { token: string; bits: number }
 const proofIn = (body: Json): Proof => body.challenge as Proof
@@ -252,5 +253,117 @@ describe('a CAPTCHA’s token', () => {
     const { again } = await challenged({}, { captcha: createCaptcha({ ...settings, verifyUrl: url }) })
     await jsonOf(await again(), 202)
     expect(asked).toEqual([])
+  })
+})
+
+describe('a resend by id that needs a challenge', () => {
+  const policy = { resendWaitsMs: [0, 0, 0] }
+  /** Taken at the first, asked for a challenge from the second on. */
+  const rule = { name: 'test', scope: 'application', counts: 'sends', windowMs: 60_000, max: 1 } as const
+  const demandingRule = { ...policy, rules: [{ ...rule, mode: 'challenge' as const }] }
+
+  async function asked(body: Json = {}, options: Parameters<typeof apiOn>[1] = {}) {
+    const api = apiOn(connection.redis, { policy: demandingRule, ...options })
+    const { id, to } = await api.start()
+    api.enqueued.length = 0
+    const path = `${START}/${id}/sends`
+    const refusal = await expectProblem(await api.post(path, body), 428, 'challenge_required')
+    const { token, bits } = proofIn(refusal)
+    const challenge = { token, solution: solve({ token, bits }) }
+    const again = (more: Json = {}) => api.post(path, { ...body, challenge, ...more })
+    return { api, id, to, path, token, bits, challenge, again }
+  }
+
+  it('is 428 and holds one, as the document says', async () => {
+    const { api, path } = await asked()
+    const response = await api.send('POST', path)
+    const answer = { status: response.status, body: await response.text(), headers: response.headers }
+    const type = 'application/problem+json'
+    const template = `${START}/{id}/sends`
+    expect(complaintsAbout({ path: template, method: 'post', type, ...answer })).toEqual([])
+    expect(answer.body).toContain('"limit":"test"')
+    expect(api.enqueued).toEqual([])
+  })
+
+  it('is taken with it solved, once', async () => {
+    const { api, again } = await asked({ client_ip: '203.0.113.9' })
+    expect(await jsonOf(await again(), 202)).toMatchObject({ delivery: { send: 2 } })
+    expect(api.enqueued.map(({ send }) => send)).toEqual([2])
+    api.enqueued.length = 0
+    await secondOne(api, await again(), 'challenge_used')
+  })
+
+  it('raced by a hundred takes one', async () => {
+    const { api, again } = await asked()
+    const answers = await Promise.all(Array.from({ length: 100 }, () => again()))
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(1)
+    expect(api.enqueued).toHaveLength(1)
+  })
+
+  it('takes one that was given to a start of the same number, and such a start one of its own', async () => {
+    const { api, id, to, challenge } = await asked()
+    expect(await jsonOf(await api.post(START, { to, challenge }), 202)).toMatchObject({ id })
+    const { token, bits } = proofIn(
+      await expectProblem(await api.post(START, { to }), 428, 'challenge_required'),
+    )
+    const other = { token, solution: solve({ token, bits }) }
+    await jsonOf(await api.post(`${START}/${id}/sends`, { challenge: other }), 202)
+  })
+
+  it('takes none of another number', async () => {
+    const { api, again } = await asked()
+    const { token, bits } = proofIn(
+      await expectProblem(await api.post(START, { to: freshDestination() }), 428, 'challenge_required'),
+    )
+    const foreign = { challenge: { token, solution: solve({ token, bits }) } }
+    await secondOne(api, await again(foreign), 'challenge_failed')
+    expect(api.lines.at(-1)).toMatchObject({ reason: 'challenge_foreign' })
+    await jsonOf(await again(), 202)
+  })
+
+  it('takes none of another network', async () => {
+    const { api, again } = await asked({ client_ip: '203.0.113.9' })
+    await secondOne(api, await again({ client_ip: '203.0.113.10' }), 'challenge_failed')
+  })
+
+  it('leaves it unused when something else refuses', async () => {
+    const waits = { ...demandingRule, resendWaitsMs: [0] }
+    const { api, id, to, again, challenge } = await asked({}, { policy: waits })
+    await api.store.suppressions.heed({
+      keyword: 'stop',
+      destination: to,
+      sender: OURS,
+      agoMs: 0,
+      token: 'a',
+    })
+    await expectProblem(await again(), 403, 'recipient_opted_out')
+    await api.store.suppressions.heed({
+      keyword: 'start',
+      destination: to,
+      sender: OURS,
+      agoMs: 0,
+      token: 'b',
+    })
+    expect(await jsonOf(await api.post(`${START}/${id}/sends`, { challenge }), 202)).toMatchObject({ id })
+  })
+
+  it('takes a CAPTCHA’s token, and asks for it only where the verification exists', async () => {
+    const { url, asked: vendor } = await siteverify(says({ success: true }))
+    const captcha = createCaptcha({
+      vendor: 'turnstile',
+      siteKey: 'site-key',
+      secret: 'secret',
+      verifyUrl: url,
+    })
+    const { api, again } = await asked({}, { captcha })
+    const token = { challenge: { captcha: 'token' } }
+    await expectProblem(
+      await api.post(`${START}/${'0'.repeat(32)}/sends`, token),
+      404,
+      'unknown_verification',
+    )
+    expect(vendor).toEqual([])
+    await jsonOf(await again(token), 202)
+    expect(vendor).toHaveLength(1)
   })
 })

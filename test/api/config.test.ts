@@ -89,6 +89,7 @@ describe('a mistake is said by its name and never by its value:', () => {
         `${API_KEY},`,
         `:${KEY}`,
         `form:${KEY}`,
+        `form/check+admin:${KEY}`,
         `shop:${KEY},bank:${KEY}`,
         `shop:${KEY},shop/check:${KEY}`,
         `shop/:${KEY}`,
@@ -160,6 +161,20 @@ describe('a mistake is said by its name and never by its value:', () => {
       expect(said).not.toContain(SECRET)
     }
   })
+})
+
+it.each<[Record<string, string>, number]>([
+  [{}, 125],
+  [{ LIMIT_OVERALL_DAY: '50000' }, 125],
+  [{ LIMIT_OVERALL_DAY: '100' }, 25],
+  [{ LIMIT_OVERALL_DAY: '3' }, 1],
+  [{ LIMIT_OVERALL_DAY: 'off' }, 125],
+  [{ LIMIT_OVERALL_DAY: '50000', LIMIT_FORM_DAY: '2000' }, 2_000],
+  [{ LIMIT_OVERALL_DAY: '100', LIMIT_FORM_DAY: '90' }, 90],
+])('with %j the form may send %i a day', (set, max) => {
+  const { config, problems } = readConfig(set)
+  expect(problems).toEqual([])
+  expect(config.policy.rules.find(({ name }) => name === 'form_day')).toMatchObject({ max, mode: 'block' })
 })
 
 it('at the edges of its ranges a value is taken', () => {

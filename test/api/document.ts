@@ -101,7 +101,7 @@ export function examples(): { at: string; complaints: string[] }[] {
 }
 
 export function eventTypes(): unknown[] {
-  return ['VerificationEvent', 'SendEvent', 'LimitEvent'].flatMap(
+  return ['VerificationEvent', 'SendEvent', 'NumberEvent', 'LimitEvent'].flatMap(
     (schema) => resolve(`/components/schemas/${schema}/properties/type`)?.node.enum,
   )
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { freshDestination, wrongFor } from '#test/fixtures/store.ts'
 import type { Destination } from '#verification/destination.ts'
+import type { Rule } from '#verification/gate.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Api, apiOn, expectProblem, FORM_APPLICATION } from './api.ts'
 
@@ -121,6 +122,17 @@ describe('the answers', () => {
       expect(await validate(code)).toBe('200 Success!')
     },
   )
+})
+
+it('a message dearer than a whole budget is 429 without a time to wait, and no fault of the number', async () => {
+  const rules: Rule[] = [
+    { name: 'form_spend_day', scope: 'form', counts: 'spend', windowMs: 86_400_000, max: 1, mode: 'block' },
+  ]
+  const api = apiOn(connection.redis, { policy: { rules } })
+  const response = await api.postForm(REQUEST, { number: freshDestination() })
+  expect(response.headers.get('Retry-After')).toBeNull()
+  expect(await told(response)).toBe('429 Too Many Requests')
+  expect(api.lines.at(-1)).toMatchObject({ refusal: 'spend_limit', limit: 'form_spend_day' })
 })
 
 describe('a form', () => {

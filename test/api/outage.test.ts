@@ -75,6 +75,7 @@ describe.each<[string, () => unknown]>([
     expect([request.status, await request.text()]).toEqual([500, 'Error sending code via SMS'])
     const check = await inTime(api.postForm('/validate-auth', { number, auth_code: '012345' }))
     expect([check.status, await check.text()]).toEqual([503, 'Service Unavailable'])
+    expect(check.headers.get('Retry-After')).toBe('1')
     const page = await inTime(api.postForm('/request-auth', { number }, HTML))
     expect(page.status).toBe(503)
     expect(await page.text()).toContain('role="alert">The service cannot answer right now.')

@@ -2,14 +2,17 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createKeyRing, type KeyRing } from '#api/key-ring.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
+import type { ApiKey } from '#verification/api-key.ts'
 import type { Application, VerificationId } from '#verification/verification.ts'
-import { type Api, apiOn, expectProblem, KEYS, WITH_KEYS } from './api.ts'
+import { type Api, apiKey, apiOn, expectProblem, KEYS, WITH_KEYS } from './api.ts'
 import { complaintsAbout } from './document.ts'
 import { listen } from './port.ts'
 
 const connection = useRedis()
 const DEFAULT = 'default' as Application
+const mayRead = () => true
 const FAST = { lookMs: 10, beatMs: 10_000 }
 const eventually = <T>(read: () => T | Promise<T>) => vi.waitFor(read, { timeout: 10_000, interval: 10 })
 
@@ -66,6 +69,13 @@ async function started(options: Parameters<typeof apiOn>[1] = {}) {
   const { id, code, wrong, to } = await api.start()
   const send = { application: DEFAULT, verification: id as VerificationId, send: 1 }
   return { api, origin, port, id, code, wrong, to, send, url: `${origin}/v1/verifications/${id}/events` }
+}
+
+function ringOf(keys: readonly ApiKey[]): KeyRing {
+  const ring = createKeyRing({ production: false })
+  ring.setConfigured(keys)
+  ring.setStored({ keys: [], everMade: false })
+  return ring
 }
 
 const accept = async ({ store }: Api, send: Parameters<Api['store']['deliveries']['claim']>[0]) => {
@@ -193,7 +203,7 @@ describe('a stream', () => {
     const through = apiOn(connection.redis, { streams: { ...FAST, beatMs: 20, readMany } })
     const view = await api.store.verifications.read(DEFAULT, id as VerificationId)
     if (!view) throw new Error('no view')
-    const body = through.streams.open({ application: DEFAULT, id: view.id }, view)
+    const body = through.streams.open({ application: DEFAULT, id: view.id, mayRead }, view)
     onTestFinished(() => through.streams.stop())
     const heard: string[] = []
     void (async () => {
@@ -237,7 +247,7 @@ describe('a reader', () => {
     }
     const slow = apiOn(connection.redis, { streams: { ...FAST, lookMs: 1, readMany } })
     onTestFinished(() => slow.streams.stop())
-    const body = slow.streams.open({ application: DEFAULT, id: view.id }, view)
+    const body = slow.streams.open({ application: DEFAULT, id: view.id, mayRead }, view)
     await eventually(() => expect(asked.length).toBeGreaterThan(100))
     const reader = body?.pipeThrough(new TextDecoderStream()).getReader()
     const parts: string[] = []
@@ -283,6 +293,54 @@ describe('a reader', () => {
     expect(api.streams.count()).toBe(0)
   })
 
+  it.each<[string, (ring: KeyRing) => void]>([
+    ['whose key has left the file', (ring) => ring.setConfigured([])],
+    ['whose key may no longer read', (ring) => ring.setConfigured([apiKey('shop', KEYS.shop, ['send'])])],
+    ['whose key is another’s now', (ring) => ring.setConfigured([apiKey('bank', KEYS.shop)])],
+  ])('%s is told nothing more and let go', async (_, revoke) => {
+    const ring = ringOf([apiKey('shop', KEYS.shop), apiKey('bank', KEYS.bank)])
+    const api = apiOn(connection.redis, { ring, streams: FAST })
+    const { origin } = await listen(api.app)
+    onTestFinished(() => api.streams.stop())
+    const shop = { Authorization: `Bearer ${KEYS.shop}` }
+    const { id } = await api.start(shop, 'shop' as Application)
+    const stream = await follow(`${origin}/v1/verifications/${id}/events`, shop)
+    await eventually(() => expect(stream.names()).toEqual(['status', 'delivery']))
+    revoke(ring)
+    await api.store.verifications.cancel('shop' as Application, id as VerificationId)
+    expect(await stream.ended).toBeUndefined()
+    expect(stream.names()).toEqual(['status', 'delivery'])
+    expect(api.lines.at(-1)).toMatchObject({ msg: 'stream ended', result: 'revoked' })
+  })
+
+  it('without a key is let go when the first key is made', async () => {
+    const ring = ringOf([])
+    const api = apiOn(connection.redis, { ring, streams: FAST })
+    const { origin } = await listen(api.app)
+    onTestFinished(() => api.streams.stop())
+    const { id } = await api.start()
+    const stream = await follow(`${origin}/v1/verifications/${id}/events`)
+    await eventually(() => expect(stream.names()).toEqual(['status', 'delivery']))
+    ring.setConfigured([apiKey('shop', KEYS.shop)])
+    expect(await stream.ended).toBeUndefined()
+    expect(stream.names()).toEqual(['status', 'delivery'])
+  })
+
+  it('whose key lives goes on while others’ are revoked', async () => {
+    const ring = ringOf([apiKey('shop', KEYS.shop), apiKey('bank', KEYS.bank)])
+    const api = apiOn(connection.redis, { ring, streams: FAST })
+    const { origin } = await listen(api.app)
+    onTestFinished(() => api.streams.stop())
+    const shop = { Authorization: `Bearer ${KEYS.shop}` }
+    const { id } = await api.start(shop, 'shop' as Application)
+    const stream = await follow(`${origin}/v1/verifications/${id}/events`, shop)
+    await eventually(() => expect(stream.names()).toEqual(['status', 'delivery']))
+    ring.setConfigured([apiKey('shop', KEYS.shop)])
+    await api.store.verifications.cancel('shop' as Application, id as VerificationId)
+    await stream.ended
+    expect(stream.names().at(-1)).toBe('end')
+  })
+
   it('with HEAD gets the headers and takes no place', async () => {
     const { api, url } = await started()
     const response = await fetch(url, { method: 'HEAD' })
@@ -304,7 +362,7 @@ describe('a reader', () => {
     const api = apiOn(connection.redis, { streams: { ...FAST, readMany } })
     onTestFinished(() => api.streams.stop())
     for (const of of [id, id, id, other])
-      api.streams.open({ application: DEFAULT, id: of as VerificationId }, view)
+      api.streams.open({ application: DEFAULT, id: of as VerificationId, mayRead }, view)
     await eventually(() => expect(asked.length).toBeGreaterThan(2))
     expect(new Set(asked)).toEqual(new Set([2]))
   })

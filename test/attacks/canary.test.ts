@@ -1,10 +1,12 @@
 /**
  * A run of everything with the programs as they run, at every level of the log; then codes and numbers are looked for in
- * all that was written, all that Redis was ever told, and all that it holds.
+ * all that was written, all that Redis was ever told, all that it holds, and all that was told to those who follow: over
+ * webhooks and streams. There are no metrics and no spans.
  */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { describe, expect, it, vi } from 'vitest'
+import { type Received, receiver, SECRET } from '#test/fixtures/receiver.ts'
 import { type OwnRedis, startOwnRedis } from '#test/fixtures/redis-server.ts'
 import { formsOfCode, formsOfNumber, tracesIn } from '#test/fixtures/secrets.ts'
 import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
@@ -31,7 +33,7 @@ const TYPED = ['905318', '٩٠٥٣١٧']
 
 const soon = <T>(read: () => T | Promise<T>, timeout = 30_000) => vi.waitFor(read, { timeout, interval: 50 })
 
-type Run = { service: Service; redis: OwnRedis; said: string[]; client: Redis }
+type Run = { service: Service; redis: OwnRedis; said: string[]; client: Redis; received: Received[] }
 
 /** Keys of every type, with all that is in them. */
 async function everythingIn(client: Redis): Promise<Map<string, string>> {
@@ -56,8 +58,10 @@ async function everythingIn(client: Redis): Promise<Map<string, string>> {
 
 async function running(
   env: Record<string, string>,
-  onTestFinished: (end: () => Promise<void>) => void,
+  onTestFinished: (end: () => Promise<void> | void) => void,
 ): Promise<Run> {
+  // Some events are told again.
+  const { url, received } = await receiver([500, 503, 500], onTestFinished)
   const redis = await startOwnRedis()
   onTestFinished(() => redis.stop())
   const client = new Redis(redis.url, { lazyConnect: true, retryStrategy: () => 50 })
@@ -78,6 +82,11 @@ async function running(
       DESTINATION_KEY: DESTINATION_KEY.toString('base64'),
       DENIED_NUMBERS: DENIED,
       ALLOWED_REGIONS: 'US',
+      WEBHOOK_URL: url.href,
+      WEBHOOK_SECRET: SECRET,
+      WEBHOOK_ALLOW_PRIVATE: 'on',
+      // So that it is told, too, that a limit is nearly reached.
+      LIMIT_REGION_DAY: '10:observe',
       LIMIT_IP_HOUR: 'off',
       LIMIT_IP_NUMBERS_DAY: 'off',
       ...env,
@@ -89,7 +98,7 @@ async function running(
     await service.stop()
   })
   await service.ready()
-  return { service, redis, said, client }
+  return { service, redis, said, client, received }
 }
 
 /** The codes that nobody was sent, too: of messages that are held back or still wait. */
@@ -126,6 +135,12 @@ async function everything({ service, redis, client }: Run) {
       body: new URLSearchParams(fields).toString(),
     })
   const raw = (path: string, init: RequestInit) => fetch(`${api?.url}${path}`, init)
+  const streams: Promise<string>[] = []
+  const follow = async (id: string) => {
+    const response = await raw(`/v1/verifications/${id}/events`, {})
+    expect(response.status).toBe(200)
+    streams.push(heardFrom(response))
+  }
 
   // People who write back: a keyword, and the code itself.
   const hello = { from: number(), to: SENDER, body: 'Hello?' }
@@ -144,6 +159,7 @@ async function everything({ service, redis, client }: Run) {
 
   // A person, their payment, their call, and a resend.
   const { to, id } = await start({ locale: 'fr', client_ip: '203.0.113.7' })
+  await follow(id)
   const code = await service.codeAt(to)
   codes.add(code)
   await service.check(id, TYPED[0] ?? '')
@@ -161,8 +177,23 @@ async function everything({ service, redis, client }: Run) {
   const forPayment = await service.codeAt(paid.to)
   codes.add(forPayment)
   await service.call('POST', `/v1/verifications/${paid.id}/checks`, { code: forPayment, context })
+
+  // Calls: one whose code is typed in, and one that is not wanted any more.
+  const spokenTo = async (to: string) => {
+    await soon(() => expect(service.sandbox.messages(to)).toHaveLength(1))
+    const spoken = spokenIn(service.sandbox.messages(to)[0]?.body ?? '')
+    expect(spoken).toMatch(/^\d{6}$/)
+    codes.add(spoken ?? '')
+    return spoken ?? ''
+  }
+  const answered = await start({ channel: 'call', locale: 'de' })
+  await follow(answered.id)
+  const spoken = await spokenTo(answered.to)
+  await service.check(answered.id, TYPED[0] ?? '')
+  expect(await service.check(answered.id, spoken)).toMatchObject({ body: { result: 'approved' } })
   const called = await start({ channel: 'call' })
-  await soon(() => expect(service.sandbox.messages(called.to)).toHaveLength(1))
+  await follow(called.id)
+  await spokenTo(called.to)
 
   // Requests that quote what they should not.
   const spoiled = await start()
@@ -217,6 +248,7 @@ async function everything({ service, redis, client }: Run) {
   const endings = ['0100', '0101', '0102', '0103', '0104', '0105', '0107', '0109', '0110', '0111', '0112']
   const sent = await Promise.all(endings.map((ending) => start({}, ending)))
   const hung = await start({}, '0106')
+  for (const one of [...sent, hung]) await follow(one.id)
 
   // Outages.
   service.sandbox.setTrouble('unavailable')
@@ -241,10 +273,24 @@ async function everything({ service, redis, client }: Run) {
     })
 
   for (const { body } of service.sandbox.messages()) {
-    const digits = /(?:\d\. ){5}\d/.exec(body)?.[0].replace(/\D/g, '') ?? /\d{6}/.exec(body)?.[0]
+    const digits = spokenIn(body) ?? /\d{6}/.exec(body)?.[0]
     if (digits !== undefined) codes.add(digits)
   }
-  return { numbers, codes }
+  return { numbers, codes, streams }
+}
+
+const spokenIn = (speech: string) => /(?:\d\. ){5}\d/.exec(speech)?.[0].replace(/\D/g, '')
+
+/** All that a stream says, until its API ends it or is gone. */
+async function heardFrom(response: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = JSON.stringify([...response.headers])
+  try {
+    for await (const part of response.body ?? []) text += decoder.decode(part, { stream: true })
+  } catch {
+    // Cut off in the middle; what came counts.
+  }
+  return text
 }
 
 /** The numbers of the buckets that the clock of a meter went through meanwhile: six digits and more. */
@@ -304,24 +350,34 @@ describe.concurrent('after a run of everything', () => {
     async ([level, providers], { onTestFinished }) => {
       const began = Date.now()
       const run = await running({ LOG_LEVEL: level, PROVIDERS: providers }, onTestFinished)
-      const { numbers, codes } = await everything(run)
-      const { service, client, said } = run
+      const { numbers, codes, streams } = await everything(run)
+      const { service, client, said, received } = run
+      await soon(() => expect(received.length).toBeGreaterThan(60))
       const held = await everythingIn(client)
       for (const code of pendingCodesIn(held)) codes.add(code)
       const programs = [...service.workers, ...service.apis]
       for (const program of programs) program.kill('SIGTERM')
       await Promise.all(programs.map(({ ended }) => ended))
+      const heard = (await Promise.all(streams)).join('\n')
+      const told = received.map(({ headers, body }) => `${JSON.stringify(headers)}\n${body}`).join('\n')
       const output = programs.map((program) => program.output()).join('\n')
 
       expect(codes.size).toBeGreaterThan(15)
       expect(numbers.size).toBeGreaterThan(18)
       expect(said.length).toBeGreaterThan(1_000)
       expect(output.split('\n').length > 60).toBe(level === 'debug' || level === 'info')
+      expect(streams.length).toBeGreaterThan(10)
+      for (const word of ['pending', 'approved', 'canceled', 'delivered']) expect(heard).toContain(word)
+      for (const type of ['verification.approved', 'send.delivered', 'send.unknown', 'limit.reached'])
+        expect(told).toContain(type)
+      expect(said.join('\n'), 'events went through their queue').toContain('verification.approved')
       const explained = new Set([SENDER.slice(1), ...bucketsSince(began)])
       const traces = (text: string) => tracesIn(text, { numbers, codes }, explained)
       expect(traces(output), 'what the programs wrote').toEqual([])
       expect(traces(said.join('\n')), 'what Redis was told').toEqual([])
       expect(traces([...held].flat().join('\n')), 'what Redis holds').toEqual([])
+      expect(traces(told), 'what the receiver of webhooks was told').toEqual([])
+      expect(traces(heard), 'what those who follow were told').toEqual([])
     },
   )
 })

@@ -7,9 +7,11 @@ import type { Verifications } from '#store/verifications.ts'
 import { type Api, apiOn, FORM_APPLICATION, jsonOf } from '#test/api/api.ts'
 import { listen } from '#test/api/port.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
-import { codeOf, wrongFor } from '#test/fixtures/store.ts'
+import { codeOf, destinationOf, wrongFor } from '#test/fixtures/store.ts'
+import type { Code } from '#verification/code.ts'
 import type { Destination } from '#verification/destination.ts'
 import type { Rule } from '#verification/gate.ts'
+import type { VerificationId } from '#verification/verification.ts'
 import { codeOnForm, elsewhere, freshPrefix, HOUR_MS, seenIn, strangerAt } from './stranger.ts'
 
 const connection = useRedis()
@@ -35,8 +37,10 @@ function formApi(options: Parameters<typeof apiOn>[1] = {}): Api {
   })
 }
 
-async function stop(api: Api, destination: Destination): Promise<void> {
-  const told = { keyword: 'stop', sender: '+12025550199', agoMs: 0, token: destination } as const
+const stop = (api: Api, destination: Destination) => say(api, destination, 'stop')
+
+async function say(api: Api, destination: Destination, keyword: 'stop' | 'start'): Promise<void> {
+  const told = { keyword, sender: '+12025550199', agoMs: 0, token: `${keyword} ${destination}` }
   await api.store.suppressions.heed({ ...told, destination })
 }
 
@@ -113,6 +117,28 @@ describe('a number that', () => {
   })
 })
 
+describe('a person who said STOP, and then START', () => {
+  it('is sent what they ask for next, and nobody sees a difference', async () => {
+    const api = formApi({ policy: { resendWaitsMs: [0, 0, 0] } })
+    const [to, other] = [elsewhere(), elsewhere()]
+    const { ask } = strangerAt(api)
+    await stop(api, to)
+    const seen = []
+    for (const number of [to, other]) {
+      seen.push([await seenIn(await ask(number), number)])
+      if (number === to) await say(api, to, 'start')
+      seen.at(-1)?.push(await seenIn(await ask(number), number))
+    }
+    expect(seen[0]).toEqual(seen[1])
+    const [first, second] = api.enqueued
+    if (!first || !second) throw new Error('No send')
+    expect(second).toEqual({ ...first, send: 2 })
+    expect(await api.store.deliveries.claim(first, 'first')).toEqual({ kind: 'closed', why: 'suppressed' })
+    const claim = await api.store.deliveries.claim(second, 'second')
+    expect(claim).toMatchObject({ kind: 'claimed', destination: to, code: await codeOnForm(api, to) })
+  })
+})
+
 describe('a guess at a number', () => {
   type Ended = (api: Api, to: Destination) => Promise<unknown>
   const asked: Ended = (api, to) => strangerAt(api, '198.51.100.1').ask(to)
@@ -137,10 +163,14 @@ describe('a guess at a number', () => {
     [
       'whose budget of wrong codes is spent',
       async (api, to) => {
-        const list = api.store.keys.wrongChecks(FORM_APPLICATION, api.store.vault.tagDestination(to))
+        const kept = api.store.keys.wrongChecks(FORM_APPLICATION, api.store.vault.tagDestination(to))
         await asked(api, to)
-        await connection.redis.rpush(list, ...Array<number>(20).fill(Date.now()))
-        await connection.redis.pexpire(list, HOUR_MS)
+        await connection.redis.set(
+          kept,
+          Array<string>(20).fill(Date.now().toString(16)).join(),
+          'PX',
+          HOUR_MS,
+        )
       },
     ],
   ]
@@ -205,6 +235,81 @@ describe('the challenge for a neighbour’s number', () => {
       for (const to of [neighbour('101'), neighbour('102'), held, neighbour('103')])
         statuses.push((await ask(to)).status)
       expect(statuses).toEqual([200, 200, 200, 429])
+    },
+  )
+})
+
+describe('a limit that is reached', () => {
+  const kinds = KINDS.filter(([kind]) => /nobody|STOP|deny list|disabled/.test(kind))
+  const limit = (scope: Rule['scope'], max: number): Rule => ({
+    name: `${scope}_test`,
+    scope,
+    counts: 'sends',
+    windowMs: HOUR_MS,
+    max,
+    mode: 'block',
+  })
+
+  it.each(kinds)(
+    'after a number that %s, holds back the same SMS to somebody’s own phone',
+    async (_, make) => {
+      const api = formApi({ policy: { rules: [limit('prefix', 4)] } })
+      const asked = await make(api)
+      const own = (digits: string) => destinationOf(asked.slice(0, -3) + digits)
+      const { ask } = strangerAt(api)
+      const states = []
+      for (const to of [own('101'), own('102'), asked, own('103'), own('104')]) {
+        await ask(to)
+        const { verification } = api.enqueued.at(-1) ?? { verification: '' as VerificationId }
+        const key = api.store.keys.verification(FORM_APPLICATION, verification)
+        if (to !== asked) states.push(await connection.redis.hget(key, '1:state'))
+      }
+      expect(states).toEqual(['queued', 'queued', 'queued', 'suppressed'])
+    },
+  )
+
+  it.each(kinds)(
+    'after a number that %s, is told at the same start where it is the whole form’s',
+    async (_, make) => {
+      const api = formApi({ policy: { rules: [limit('form', 3)] } })
+      const asked = await make(api)
+      const { ask } = strangerAt(api)
+      const statuses = []
+      for (const to of [elsewhere(), asked, elsewhere(), elsewhere()]) statuses.push((await ask(to)).status)
+      expect(statuses).toEqual([200, 200, 200, 429])
+    },
+  )
+})
+
+describe('the challenge for a prefix whose codes are not typed in', () => {
+  const low: Rule = {
+    name: 'low',
+    scope: 'prefix',
+    counts: 'conversion',
+    windowMs: 24 * HOUR_MS,
+    belowPercent: 51,
+    minimum: 4,
+    mode: 'challenge',
+  }
+
+  it.each(KINDS.filter(([kind]) => /nobody|STOP|deny list|disabled/.test(kind)))(
+    'comes as soon after a number that %s, so half of it typed in does not give it away',
+    async (_, make) => {
+      const api = formApi({ policy: { rules: [low], guessRules: [] } })
+      const { ask, guess } = strangerAt(api)
+      const unknown = await make(api)
+      const neighbour = (digits: string) => destinationOf(unknown.slice(0, -3) + digits)
+      const statuses = []
+      for (const to of [neighbour('101'), neighbour('102'), neighbour('103'), unknown]) {
+        statuses.push((await ask(to)).status)
+        const send = api.enqueued.at(-1)
+        if (send) await api.store.deliveries.claim(send, `token ${to}`)
+        const right = /10[12]$/.test(to)
+        const codes = right ? [await codeOnForm(api, to)] : Array<Code>(5).fill(GUESS)
+        for (const code of codes) await guess(to, code)
+      }
+      statuses.push((await ask(neighbour('104'))).status)
+      expect(statuses).toEqual([200, 200, 200, 200, 429])
     },
   )
 })

@@ -2,7 +2,10 @@
  * Holes through which the codes of other systems were guessed, each tried on the API as it stands. CVEs and issues name
  * where such a hole was found.
  */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
+import type { Verifications } from '#store/verifications.ts'
 import { apiKey, apiOn, expectProblem, jsonOf, KEYS } from '#test/api/api.ts'
 import { listen } from '#test/api/port.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
@@ -158,18 +161,28 @@ describe('races (GHSA-7h8m-vrxx-vr4m, CVE-2026-93346, better-auth#8067):', () =>
   })
 
   it('a guess whose answer nobody waits for is counted all the same (CVE-2026-35597)', async () => {
-    const api = victimsApi()
-    const { origin } = await listen(api.app)
+    const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const before = (verifications: Verifications): Verifications => ({
+      ...verifications,
+      async check(request) {
+        asked.resolve()
+        await released.promise
+        return verifications.check(request)
+      },
+    })
+    const api = apiOn(connection.redis, { policy: SENDS_FREE, before })
+    const { port } = await listen(api.app)
     const { id, checks, wrong } = await begin(api)
     const body = JSON.stringify({ code: wrong })
-    const headers = { 'Content-Type': 'application/json' }
-    const hangUp = new AbortController()
-    const gone = fetch(`${origin}${checks}`, { method: 'POST', body, headers, signal: hangUp.signal })
-    const logged = vi.waitFor(() => expect(api.lines.at(-1)?.route).toBe(`${START}/:id/checks`))
-    await Promise.race([gone, logged])
-    hangUp.abort()
-    await gone.catch(() => {})
-    await logged
+    const socket = connect(port, '127.0.0.1')
+    const head = `POST ${checks} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`
+    socket.write(`${head}Content-Length: ${body.length}\r\n\r\n${body}`)
+    await asked.promise
+    expect(await jsonOf(await api.get(`${START}/${id}`), 200)).toMatchObject({ checks_left: 5 })
+    socket.resetAndDestroy()
+    await once(socket, 'close')
+    released.resolve()
+    await vi.waitFor(() => expect(api.lines.at(-1)?.route).toBe(`${START}/:id/checks`))
     expect(await jsonOf(await api.get(`${START}/${id}`), 200)).toMatchObject({ checks_left: 4 })
   })
 

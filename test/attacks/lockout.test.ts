@@ -2,15 +2,23 @@
  * What a stranger, or another application, can do so that a person gets no code or cannot use it.
  */
 import { describe, expect, it } from 'vitest'
-import { apiOn, expectProblem, jsonOf, KEYS, WITH_KEYS } from '#test/api/api.ts'
+import { type Api, apiOn, expectProblem, FORM_APPLICATION, jsonOf, KEYS, WITH_KEYS } from '#test/api/api.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { DEFAULT_RULES } from '#verification/gate.ts'
-import type { Application, VerificationId } from '#verification/verification.ts'
+import type { Application, SendReference, VerificationId } from '#verification/verification.ts'
 import { as, codeOnForm, elsewhere, freshPrefix, rule, SHOP, START, strangerAt } from './stranger.ts'
 
 const connection = useRedis()
 
 const PEOPLE = '198.51.100.7'
+
+/** For each start at the form that was answered, whether a message is to leave. */
+async function sentOnForm(api: Api): Promise<boolean[]> {
+  const keyOf = ({ verification }: SendReference) =>
+    api.store.keys.verification(FORM_APPLICATION, verification)
+  const states = api.enqueued.map((send) => connection.redis.hget(keyOf(send), '1:state'))
+  return (await Promise.all(states)).map((state) => state !== 'suppressed')
+}
 
 describe('a person locked out by a stranger (privacyidea#933):', () => {
   it('five wrong guesses end one code; the next is asked for at once, and approved', async () => {
@@ -37,6 +45,49 @@ describe('a person locked out by a stranger (privacyidea#933):', () => {
     const code = await api.codeOf(String(id), SHOP)
     const checked = await api.post(`${START}/${id}/checks`, { code }, as(KEYS.shop))
     expect(await jsonOf(checked, 200)).toMatchObject({ result: 'approved' })
+  })
+
+  it('asking for a row of neighbours at the open form leaves the prefix, its range and its region to applications', async () => {
+    const rules = DEFAULT_RULES.filter(({ scope }) => scope !== 'form')
+    const api = apiOn(connection.redis, { config: { ...WITH_KEYS, formChallenge: 'off' }, policy: { rules } })
+    const numberAt = freshPrefix()
+    for (let index = 0; index < 20; index++) {
+      const to = numberAt((index % 4) * 1_000 + index)
+      expect((await strangerAt(api, `192.0.${index % 4}.9`).ask(to)).status).toBe(200)
+    }
+    await jsonOf(await api.post(START, { to: numberAt(7) }, as(KEYS.shop)), 202)
+    const shared = await connection.redis.keys(`${api.store.keys.every().slice(0, -1)}@[xr]:*`)
+    // The prefix, with its ranges, and the region.
+    expect(shared.filter((key) => !/@[xr]:form:/.test(key))).toHaveLength(2)
+  })
+
+  it('codes of the open form that are never typed in hold back no application’s', async () => {
+    const rules = DEFAULT_RULES.filter(({ counts, mode }) => counts === 'conversion' && mode === 'block')
+    const api = apiOn(connection.redis, { config: WITH_KEYS, policy: { rules } })
+    const numberAt = freshPrefix()
+    for (let index = 0; index < 20; index++) {
+      await strangerAt(api).ask(numberAt(index))
+      const send = api.enqueued.at(-1)
+      if (!send) throw new Error('nothing was sent')
+      await api.store.deliveries.claim(send, 'token')
+      await api.store.verifications.cancel(FORM_APPLICATION, send.verification)
+    }
+    expect((await strangerAt(api).ask(numberAt(500))).status).toBe(200)
+    expect((await sentOnForm(api)).at(-1), 'the form is held back').toBe(false)
+    await jsonOf(await api.post(START, { to: numberAt(501) }, as(KEYS.shop)), 202)
+  })
+
+  it.each([
+    ['sends', 'form_hour'],
+    ['money', 'form_spend_hour'],
+  ])('the open form uses up its own budget of %s, and not that of all', async (_, name) => {
+    const rules = DEFAULT_RULES.filter((known) => known.name === name || known.scope === 'overall')
+    const prices = { US: name === 'form_hour' ? 1_000 : 50_000, '*': 300_000 }
+    const api = apiOn(connection.redis, { config: WITH_KEYS, policy: { rules, prices } })
+    for (let index = 0; index < 60; index++) await strangerAt(api).ask(elsewhere())
+    const sent = (await sentOnForm(api)).filter(Boolean)
+    expect(sent).toHaveLength(name === 'form_hour' ? 50 : 25)
+    await jsonOf(await api.post(START, { to: elsewhere() }, as(KEYS.shop)), 202)
   })
 
   it('guesses where no code was asked for take nothing from the number, nor from anybody but the guesser', async () => {

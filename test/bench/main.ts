@@ -2,7 +2,9 @@
 import { join } from 'node:path'
 import { bringRedis } from '#dev/redis.ts'
 import { connectForQueue } from '#runtime/redis.ts'
-import { benchDrain, benchIdle, benchSlowProvider } from './delivery.ts'
+import { benchIdle, benchSlowProvider } from './delivery.ts'
+import { benchDrain } from './drain.ts'
+import { benchEndurance } from './endurance.ts'
 import { benchOverload } from './overload.ts'
 import { printMachine } from './report.ts'
 import { type BenchContext, benchGrowth, benchMemory, benchRequests } from './requests.ts'
@@ -14,6 +16,7 @@ const SECTIONS: Record<string, (context: BenchContext) => Promise<boolean[]>> = 
   idle: benchIdle,
   slow: benchSlowProvider,
   drain: benchDrain,
+  endurance: benchEndurance,
   overload: benchOverload,
 }
 

@@ -90,9 +90,11 @@ function startWhole(redisUrl: string, redis: Redis) {
       deliveries,
       provider,
       policy: POLICY,
+      objectionTo: () => undefined,
       message,
       log: quiet,
       random: Math.random,
+      moment: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
     })
     const processor = createProcessor({ deliver, log: quiet, signal: new AbortController().signal })
     const queueConnection = connectForQueue(redisUrl, quiet)

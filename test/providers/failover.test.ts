@@ -1,5 +1,5 @@
 /** Several providers in an order: who is asked, who is not, and when one that was down is asked again. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createFailover, type FailoverOptions } from '#providers/failover.ts'
 import type { Findings, Message, Provider, ProviderStatus } from '#providers/provider.ts'
 import type { Outcome } from '#verification/outcome.ts'
@@ -159,6 +159,19 @@ describe('the time of a send', () => {
     const startedAt = performance.now()
     expect(await send()).toEqual({ kind: 'unknown', reason: 'timeout', provider: 'rest' })
     expect(performance.now() - startedAt).toBeLessThan(1_000)
+  })
+
+  test('goes on while the host is suspended: what wakes then is not handed on', async () => {
+    const { send, relay, rest } = two(down)
+    // The monotonic clock stands still meanwhile.
+    relay.reply = async () => {
+      const wokenAt = Date.now() + 3_600_000
+      const clock = vi.spyOn(Date, 'now').mockReturnValue(wokenAt)
+      onTestFinished(() => clock.mockRestore())
+      return down
+    }
+    expect(await send()).toEqual({ ...down, provider: 'relay' })
+    expect(rest.sent).toHaveLength(0)
   })
 
   test('used up by the first leaves none for the second', async () => {

@@ -145,6 +145,19 @@ test('an order that was a second on its way, as in a process that was frozen, is
   expect(relay.sends()).toHaveLength(1)
 })
 
+test('an order whose second passed by the wall clock alone, as while a host is suspended, is given back unsent', async () => {
+  const relay = await openRelay()
+  const { send, reaches } = openProvider(relay)
+  await reaches('ready')
+  const now = Date.now
+  const ago = vi.spyOn(Date, 'now').mockImplementation(() => now() - 1_100)
+  onTestFinished(() => void ago.mockRestore())
+  expect(await send()).toEqual({ kind: 'busy', reason: 'timeout' })
+  ago.mockRestore()
+  expect(await send()).toEqual({ kind: 'accepted', messageId: 'm-1' })
+  expect(relay.sends()).toHaveLength(1)
+})
+
 describe('an abort', () => {
   test('before the send leaves the message unsent', async () => {
     const relay = await openRelay()

@@ -68,6 +68,7 @@ describe('a job', () => {
     ['a text', 'x'],
     ['a strange application', `a:b/${newVerificationId()}/1`],
     ['a strange verification', 'shop/1/1'],
+    ['the shape it had before it was a reference', newSend()],
     ['a send that is no number', `shop/${newVerificationId()}/x`],
     ['a send there cannot be', `shop/${newVerificationId()}/0`],
   ])('of %s is not taken for one of ours', (_, data) => {

@@ -127,7 +127,11 @@ it('they are listed oldest first', async () => {
 
 it.each([
   ['an id of another kind', 'admin', 'shop send 1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'],
-  ['the form’s application', 'bcdfghjkmn', 'form send 1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'],
+  [
+    'the form’s application and more than admin',
+    'bcdfghjkmn',
+    'form send 1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
+  ],
   ['a scope nobody knows', 'bcdfghjkmn', 'shop all 1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'],
   ['a digest cut short', 'bcdfghjkmn', 'shop send 1 aaaa'],
   ['no digest', 'bcdfghjkmn', 'shop send 1'],

@@ -3,6 +3,7 @@
  * and replaced when another payment is asked for. On a real Redis.
  */
 import { afterEach, describe, expect, it } from 'vitest'
+import { clockedStoreOn, senderAt } from '#test/fixtures/clock.ts'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, rotatedVault, storeOn, wrongFor } from '#test/fixtures/store.ts'
 import { type Context, parseContext } from '#verification/context.ts'
@@ -160,6 +161,32 @@ describe.each<[string, Context | undefined, Context | undefined]>([
     const refused = await store.verifications.start(store.requestFor(destination, asked(second)))
     expect(refused).toMatchObject({ refusal: 'resend_cooldown' })
     expect(await store.hash(id)).toMatchObject({ status: 'pending' })
+  })
+
+  it.each([
+    ['as after any other', 600_000, 120_000],
+    ['until there is nothing left to replace', 300_000, 90_000],
+  ])('waits after the last send %s', async (_, codeTtlMs, wait) => {
+    const policy = { sendLimits: [], codeTtlMs }
+    const store = await clockedStoreOn(connection.redis, { senders: [senderAt(100)], policy })
+    prefix = store.prefix
+    const destination = freshDestination()
+    await store.start(destination, asked(first))
+    for (const before of [30_000, 60_000]) {
+      await store.passTime(before)
+      await store.start(destination, asked(first))
+    }
+    await store.passTime(120_000)
+    expect(await store.start(destination, asked(first))).toMatchObject({ send: 4, sendsLeft: 0 })
+    const other = store.requestFor(destination, asked(second))
+    expect(await store.verifications.start(other)).toMatchObject({
+      refusal: 'resend_cooldown',
+      retryAfterMs: wait,
+    })
+    await store.passTime(wait - 1)
+    expect(await store.verifications.start(other)).toMatchObject({ retryAfterMs: 1 })
+    await store.passTime(1)
+    expect(await store.verifications.start(other)).toMatchObject({ kind: 'started' })
   })
 
   it('has the sends and wrong codes of its number left, and no more', async () => {

@@ -1,5 +1,7 @@
 /** The ledger of a send, transition by transition, on a real Redis. docs/states.md draws what is shown here. */
 import { afterEach, describe, expect, it } from 'vitest'
+import type { Recorded } from '#store/deliveries.ts'
+import { clockedStoreOn, senderAt, sendOf } from '#test/fixtures/clock.ts'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
 import {
   APPLICATION,
@@ -10,7 +12,7 @@ import {
   wrongFor,
 } from '#test/fixtures/store.ts'
 import type { Outcome, ReceiptState } from '#verification/outcome.ts'
-import type { Application } from '#verification/verification.ts'
+import { type Application, formatReference } from '#verification/verification.ts'
 
 const connection = useRedis()
 let prefix = ''
@@ -116,12 +118,10 @@ describe('a claim', () => {
 
   it('tells from which number an attempt may have left whose worker was lost, whatever our numbers are now', async () => {
     const from = (number: string) => [{ number, kind: '10dlc', perSecond: 100_000 }] as const
-    const ledger = await queued({ leaseMs: 0 })
+    const noWait = { leaseMs: 0, receiptWaitMs: 0 }
+    const ledger = await queued(noWait)
     const claim = (number: string, token: string) =>
-      storeOn(connection.redis, { leaseMs: 0 }, ledger, undefined, from(number)).deliveries.claim(
-        ledger.send,
-        token,
-      )
+      storeOn(connection.redis, noWait, ledger, undefined, from(number)).deliveries.claim(ledger.send, token)
     const given = await claim('+12025550191', 'first')
     expect(given).toMatchObject({ from: '+12025550191' })
     expect(given).not.toHaveProperty('mayHaveLeftFrom')
@@ -134,7 +134,7 @@ describe('a claim', () => {
   })
 
   it('of an attempt whose worker was lost is a second submission, and there is no third', async () => {
-    const ledger = await queued({ leaseMs: 0 })
+    const ledger = await queued({ leaseMs: 0, receiptWaitMs: 0 })
     await ledger.claim('lost')
     expect(await ledger.claim('second')).toMatchObject({ kind: 'claimed', attempt: 2 })
     expect(await ledger.claim('third')).toEqual({ kind: 'closed', why: 'unknown' })
@@ -145,6 +145,95 @@ describe('a claim', () => {
     const ledger = await queued({ leaseMs: 0, unknown: 'stop' as const })
     await ledger.claim('lost')
     expect(await ledger.claim('second')).toEqual({ kind: 'closed', why: 'unknown' })
+  })
+})
+
+/** Lease and wait for a receipt as they are, on a clock that goes as it is told. */
+async function lost(overrides = {}) {
+  const store = await clockedStoreOn(connection.redis, { senders: [senderAt(10)], policy: overrides })
+  const { id } = await store.start(freshDestination())
+  prefix = store.prefix
+  const send = sendOf(id)
+  const claim = (token = 'lost') => store.deliveries.claim(send, token)
+  await claim()
+  return {
+    ...store,
+    id,
+    send,
+    claim,
+    record: (outcome: Outcome, waitMs = 0) =>
+      store.deliveries.record(send, { token: 'lost', outcome, waitMs }),
+    sweep: () => store.deliveries.sweep(APPLICATION, 10),
+    state: async () => (await store.hash(id))['1:state'],
+  }
+}
+
+describe('an attempt whose lease ran out', () => {
+  it('waits for a receipt before the one more submission, since somebody noticed', async () => {
+    const ledger = await lost()
+    await ledger.setTime(20_000)
+    expect(await ledger.claim('second')).toEqual({ kind: 'wait', waitMs: 10_000 })
+    await ledger.setTime(29_999)
+    expect(await ledger.claim('second')).toEqual({ kind: 'wait', waitMs: 1 })
+    await ledger.setTime(30_000)
+    expect(await ledger.claim('second')).toMatchObject({ kind: 'claimed', attempt: 2 })
+  })
+
+  it('is noticed by the sweeper the moment it does, so that the wait begins', async () => {
+    const ledger = await lost()
+    await ledger.setTime(12_999)
+    expect(await ledger.sweep()).toEqual({ looked: 0, sends: [] })
+    await ledger.setTime(13_000)
+    expect(await ledger.sweep()).toEqual({ looked: 1, sends: [ledger.send] })
+    expect(await ledger.state()).toBe('unknown')
+    await ledger.setTime(20_000)
+    expect(await ledger.claim('second')).toEqual({ kind: 'wait', waitMs: 3_000 })
+    expect(await ledger.waiting()).toBe(1)
+    await ledger.setTime(28_000)
+    expect(await ledger.sweep()).toEqual({ looked: 1, sends: [ledger.send] })
+  })
+
+  it('is settled by a receipt that comes in that wait: no second message leaves', async () => {
+    const ledger = await lost()
+    await ledger.setTime(13_000)
+    await ledger.sweep()
+    await ledger.setTime(22_000)
+    await ledger.deliveries.takeReceipt(ledger.send, { messageId: 'm-1', state: 'sent' })
+    await ledger.setTime(30_000)
+    expect(await ledger.claim('second')).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(await ledger.waiting()).toBe(0)
+  })
+
+  it.each<[Outcome, Recorded, object]>([
+    [accepted, { kind: 'recorded', state: 'accepted' }, { '1:submitted': '1', '1:message': 'm-1' }],
+    [rejected, { kind: 'recorded', state: 'rejected' }, { '1:submitted': '1' }],
+    [busy, { kind: 'retry', waitMs: 0 }, { '1:state': 'queued', '1:submitted': '0' }],
+    [unknown, { kind: 'retry', waitMs: 7_000 }, { '1:state': 'unknown', '1:reason': 'connection_lost' }],
+    [{ kind: 'found', messageId: 'm-1' }, { kind: 'recorded', state: 'accepted' }, { '1:submitted': '0' }],
+  ])('and is then recorded as %j is believed, overtaken by nobody', async (outcome, recorded, hash) => {
+    const ledger = await lost()
+    await ledger.setTime(13_000)
+    await ledger.sweep()
+    await ledger.setTime(16_000)
+    expect(await ledger.record(outcome)).toEqual(recorded)
+    expect(await ledger.hash(ledger.id)).toMatchObject(hash)
+    const waits = recorded.kind === 'retry' ? 1 : 0
+    expect(await ledger.waiting()).toBe(waits)
+  })
+
+  it.each([
+    ['under UNKNOWN=stop', { unknown: 'stop' as const }, async () => {}],
+    [
+      'once the verification has ended',
+      {},
+      (l: Awaited<ReturnType<typeof lost>>) => l.verifications.cancel(APPLICATION, l.id),
+    ],
+  ])('waits for nothing %s', async (_, overrides, end) => {
+    const ledger = await lost(overrides)
+    await end(ledger)
+    await ledger.setTime(20_000)
+    expect(await ledger.claim('second')).toEqual({ kind: 'closed', why: 'unknown' })
+    expect(await ledger.waiting()).toBe(0)
   })
 })
 
@@ -202,6 +291,7 @@ describe('a claim of a send sealed with a key this worker does not have', () => 
       kind: 'unusable',
       send,
       attempt: 1,
+      deadlineMs: expect.any(Number),
       reason: 'key_unknown',
     })
     const outcome: Outcome = { kind: 'busy', reason: 'key_unknown' }
@@ -328,11 +418,28 @@ describe('an outcome', () => {
   })
 
   it('of a worker that was overtaken writes nothing', async () => {
-    const ledger = await queued({ leaseMs: 0 })
+    const ledger = await queued({ leaseMs: 0, receiptWaitMs: 0 })
     await ledger.claim('frozen')
     await ledger.claim('second')
     expect(await ledger.record(rejected, 'frozen')).toEqual({ kind: 'stale' })
     expect(await ledger.state()).toBe('submitting')
+  })
+
+  it('recorded again, because the answer was lost, is answered alike and counted once', async () => {
+    const ledger = await queued()
+    await ledger.claim()
+    await ledger.record(busy, 'first', 5_000)
+    const again = await ledger.record(busy, 'first', 5_000)
+    expect(again).toMatchObject({ kind: 'retry' })
+    expect((again.kind === 'retry' && again.waitMs) || 0).toBeGreaterThan(4_000)
+    expect(await ledger.hash(ledger.id)).toMatchObject({ '1:state': 'queued', '1:submitted': '0' })
+  })
+
+  it('unknown too late for one more message leaves none to whoever looks again', async () => {
+    const ledger = await queued({ codeTtlMs: 65_000 })
+    await ledger.claim()
+    expect(await ledger.record(unknown)).toEqual({ kind: 'recorded', state: 'unknown' })
+    expect(await ledger.claim('second')).toMatchObject({ kind: 'wait' })
   })
 
   it('accepted is believed also after its lease ran out, while nobody has overtaken it', async () => {
@@ -491,7 +598,7 @@ describe('the sweeper', () => {
 
 describe('a view', () => {
   it('tells each send with its state, attempts and the provider’s id', async () => {
-    const ledger = await queued({ leaseMs: 0 })
+    const ledger = await queued({ leaseMs: 0, receiptWaitMs: 0 })
     await ledger.claim('lost')
     await ledger.claim('second')
     await ledger.record(accepted, 'second')
@@ -518,10 +625,26 @@ describe('a view', () => {
 describe('a message id', () => {
   it('leads back to its send for an hour', async () => {
     const ledger = await queued()
-    await ledger.deliveries.rememberMessage('m-9', 'shop/x/1')
-    expect(await ledger.deliveries.findMessage('m-9')).toBe('shop/x/1')
+    await ledger.claim()
+    await ledger.record({ kind: 'accepted', messageId: 'm-9' })
+    expect(await ledger.deliveries.findMessage('m-9')).toBe(formatReference(ledger.send))
     expect(await ledger.deliveries.findMessage('m-10')).toBeUndefined()
     expect(await connection.redis.ttl(ledger.keys.message('m-9'))).toBeGreaterThan(3_590)
+  })
+
+  it('leads back to its send although the attempt was overtaken', async () => {
+    const ledger = await queued({ leaseMs: 0, receiptWaitMs: 0 })
+    await ledger.claim()
+    await ledger.claim('second')
+    expect(await ledger.record({ kind: 'accepted', messageId: 'm-late' })).toEqual({ kind: 'stale' })
+    expect(await ledger.deliveries.findMessage('m-late')).toBe(formatReference(ledger.send))
+  })
+
+  it('that no outcome brought leaves nothing behind', async () => {
+    const ledger = await queued()
+    await ledger.claim()
+    await ledger.record(rejected)
+    expect(await connection.redis.exists(ledger.keys.message(''))).toBe(0)
   })
 })
 

@@ -12,7 +12,7 @@ import { EVENT_TYPES, type EventType } from '#verification/event.ts'
 import { DEFAULT_RULES, type Rule } from '#verification/gate.ts'
 import type { Outcome, ReceiptState } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
-import type { VerificationId } from '#verification/verification.ts'
+import { FORM_APPLICATION, type VerificationId } from '#verification/verification.ts'
 
 const connection = useRedis()
 const CODE = codeOf('518274')
@@ -40,8 +40,8 @@ async function started(overrides: Partial<Policy> = {}) {
     send,
   })
   const claim = (token = 'one', send = 1) => store.deliveries.claim(reference(send), token)
-  const record = (outcome: Outcome, token = 'one') =>
-    store.deliveries.record(reference(1), { token, outcome, waitMs: 0 })
+  const record = (outcome: Outcome, token = 'one', waitMs = 0) =>
+    store.deliveries.record(reference(1), { token, outcome, waitMs })
   return {
     ...store,
     outbox,
@@ -50,13 +50,14 @@ async function started(overrides: Partial<Policy> = {}) {
     begin,
     claim,
     record,
-    sent: async (outcome: Outcome, token = 'one') => {
+    sent: async (outcome: Outcome, token = 'one', waitMs = 0) => {
       await claim(token)
-      return record(outcome, token)
+      return record(outcome, token, waitMs)
     },
     receipt: (state: ReceiptState, reason?: string) =>
       store.deliveries.takeReceipt(reference(1), { messageId: 'm-1', state, ...(reason ? { reason } : {}) }),
     check: (code = CODE) => store.check(id, code),
+    checkOf: store.check,
     cancel: () => store.verifications.cancel(APPLICATION, id),
     resend: () => store.verifications.resend(APPLICATION, id),
     sweep: () => store.deliveries.sweep(APPLICATION, 10),
@@ -104,6 +105,21 @@ const rows: Row[] = [
     ['verification.approved'],
   ],
   ['the last wrong code', { checksMax: 1 }, (s) => s.check(wrongFor(CODE)), ['verification.exhausted']],
+  [
+    'the wrong code that disables the number',
+    { wrongInARowMax: 1 },
+    (s) => s.check(wrongFor(CODE)),
+    ['number.disabled'],
+  ],
+  [
+    'wrong codes after it, which a silent caller may still type',
+    { wrongInARowMax: 1 },
+    async (s) => {
+      const typed = { application: APPLICATION, id: s.id, code: wrongFor(CODE), silent: true }
+      for (let tries = 0; tries < 3; tries++) await s.verifications.check(typed)
+    },
+    ['number.disabled'],
+  ],
   ['a cancellation', {}, (s) => s.cancel(), ['verification.canceled']],
   [
     'a cancellation, twice',
@@ -151,8 +167,37 @@ const rows: Row[] = [
     ['send.unknown', 'send.unknown'],
   ],
   [
+    'an end nobody knows, and a provider that is busy from then on until it is too late',
+    { receiptWaitMs: 0 },
+    async (s) => {
+      await s.sent(unknown, 'one')
+      for (const token of ['two', 'three', 'four']) await s.sent(busy, token)
+      await s.sent(busy, 'five', 240_000)
+    },
+    ['send.unknown'],
+  ],
+  [
+    'an end nobody knows, and a refusal of the message after it',
+    { receiptWaitMs: 0 },
+    async (s) => {
+      await s.sent(unknown, 'one')
+      await s.sent(rejected, 'two')
+    },
+    ['send.unknown'],
+  ],
+  [
+    'a worker that was lost, and knows no better when it is back',
+    { leaseMs: 0, receiptWaitMs: 10_000 },
+    async (s) => {
+      await s.claim('one')
+      await s.claim('two')
+      await s.record(unknown, 'one')
+    },
+    ['send.unknown'],
+  ],
+  [
     'a worker that was lost, as the next one claims',
-    { leaseMs: 0 },
+    { leaseMs: 0, receiptWaitMs: 0 },
     async (s) => {
       await s.claim('one')
       await s.claim('two')
@@ -243,6 +288,39 @@ describe('events', () => {
     for (const secret of [CODE, s.destination, s.destination.slice(1)]) expect(raw).not.toContain(secret)
   })
 
+  it('of an approval say how many wrong codes came before it, over all verifications of the number', async () => {
+    const s = await started()
+    const wrongChecks = async () =>
+      (await s.told()).flatMap(({ data }) => ('wrong_checks' in data ? [data.wrong_checks] : []))
+    await s.check()
+    expect(await wrongChecks()).toEqual([0])
+    const second = await s.begin()
+    for (const _ of [1, 2]) await s.checkOf(second, wrongFor(CODE))
+    await s.verifications.cancel(APPLICATION, second)
+    const third = await s.begin()
+    await s.checkOf(third, wrongFor(CODE))
+    await s.checkOf(third, CODE)
+    expect(await wrongChecks()).toEqual([0, 3])
+    const test = await s.start(freshDestination(), { testCode: CODE, held: 'test_number' })
+    await s.checkOf(test.id, wrongFor(CODE))
+    await s.checkOf(test.id, CODE)
+    expect(await wrongChecks()).toEqual([0, 3, 1])
+  })
+
+  it('of a number that was disabled say whose it is and after how many, and of the number its last digits', async () => {
+    const s = await started({ wrongInARowMax: 2 })
+    for (const _ of [1, 2]) await s.check(wrongFor(CODE))
+    const disabled = (await s.told()).find(({ type }) => type === 'number.disabled')
+    expect(disabled?.data).toEqual({
+      verification: s.id,
+      application: 'shop',
+      purpose: 'default',
+      channel: 'sms',
+      to: `+*******${s.destination.slice(-4)}`,
+      wrong_checks: 2,
+    })
+  })
+
   it('of a verification that another took the place of say so', async () => {
     const s = await started({ sendReserveMs: 300_000 })
     await s.begin()
@@ -283,10 +361,62 @@ describe('a shared limit', () => {
     )
   })
 
+  it('of the form is told as the application it is, and of a region as the form’s own', async () => {
+    const rules = [
+      ...limit({ name: 'form_day', scope: 'form', counts: 'sends', max: 2, mode: 'block' } as Rule),
+      ...limit({ name: 'region_day', scope: 'region', counts: 'sends', max: 1, mode: 'observe' } as Rule),
+    ]
+    const s = await started({ rules, sendLimits: [] })
+    for (const application of [APPLICATION, FORM_APPLICATION, FORM_APPLICATION, FORM_APPLICATION])
+      await s.verifications.start(s.requestFor(freshDestination(), { application }))
+    const limits = (await s.told()).flatMap((told) => (told.type === 'limit.reached' ? [told.data] : []))
+    const form = { application: 'form' }
+    expect(limits).toEqual([
+      { limit: 'region_day', state: 'nearly', scope: 'region', region: 'US' },
+      { limit: 'region_day', state: 'nearly', scope: 'region', region: 'US', ...form },
+      { limit: 'form_day', state: 'nearly', scope: 'application', ...form },
+      { limit: 'form_day', state: 'reached', scope: 'application', ...form },
+    ])
+  })
+
+  it.each(['application', 'overall'] as const)(
+    'of wrong codes of %s is told when it is nearly reached, and when it refuses, once each',
+    async (scope) => {
+      const name = `${scope}_wrong_hour`
+      const guessRules = limit({ name, scope, counts: 'wrong_checks', max: 5, mode: 'block' } as Rule)
+      const s = await started({ guessRules, checksMax: 10 })
+      for (let guess = 0; guess < 3; guess += 1) await s.check(wrongFor(CODE))
+      expect((await s.told()).filter(({ type }) => type === 'limit.reached')).toEqual([])
+      for (let guess = 0; guess < 5; guess += 1) await s.check(wrongFor(CODE))
+      const limits = (await s.told()).filter(({ type }) => type === 'limit.reached')
+      const whose = scope === 'application' ? { application: 'shop' } : {}
+      expect(limits.map(({ data }) => data)).toEqual(
+        ['nearly', 'reached'].map((state) => ({ limit: name, state, scope, ...whose })),
+      )
+    },
+  )
+
+  it('of the wrong codes of one address is not told of', async () => {
+    const guessRules = limit({ name: 'ip_wrong_hour', scope: 'ip', counts: 'wrong_checks', max: 1 } as Rule)
+    const s = await started({ guessRules })
+    const guess = { application: APPLICATION, id: s.id, code: wrongFor(CODE), clientIp: '203.0.113.7' }
+    for (let time = 0; time < 3; time += 1) await s.verifications.check(guess)
+    expect((await s.told()).filter(({ type }) => type === 'limit.reached')).toEqual([])
+  })
+
   it('that is only asked about is not told of', async () => {
-    const s = await started({ rules: shared, sendLimits: [] })
+    const rules = limit({
+      name: 'overall_day',
+      scope: 'overall',
+      counts: 'sends',
+      max: 5,
+      mode: 'block',
+    } as Rule)
+    const s = await started({ rules, sendLimits: [] })
     for (let more = 0; more < 2; more += 1) await s.verifications.start(s.requestFor(freshDestination()))
-    const held = await s.verifications.start(s.requestFor(freshDestination(), { held: 'number_denied' }))
+    const held = await s.verifications.start(
+      s.requestFor(freshDestination(), { held: 'number_denied', silent: true }),
+    )
     expect(held.kind).toBe('started')
     expect((await s.told()).filter(({ type }) => type === 'limit.reached')).toEqual([])
   })

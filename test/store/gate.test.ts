@@ -100,6 +100,30 @@ describe('a rule', () => {
     expect(results.filter(({ kind }) => kind === 'started')).toHaveLength(20)
   })
 
+  const full = (name: string, scope: Scope, windowMs: number, max = 1): Rule => ({
+    ...rule(scope, 'sends', max),
+    name,
+    windowMs,
+  })
+
+  it.each<[string, Rule[], string]>([
+    ['of an hour and a day', [full('hour', 'prefix', HOUR), full('day', 'prefix', 24 * HOUR)], 'day'],
+    ['of a day and an hour', [full('day', 'prefix', 24 * HOUR), full('hour', 'prefix', HOUR)], 'day'],
+    ['of two scopes', [full('hour', 'prefix', HOUR), full('day', 'overall', 24 * HOUR)], 'day'],
+    [
+      'one of which only observes',
+      [full('hour', 'prefix', HOUR), { ...full('day', 'overall', 24 * HOUR), mode: 'observe' }],
+      'hour',
+    ],
+    ['one of which has room', [full('hour', 'prefix', HOUR), full('day', 'overall', 24 * HOUR, 2)], 'hour'],
+  ])('among several %s: that which holds longest is told', async (_, rules, limit) => {
+    const store = gated(rules)
+    await store.start(numberOf(0))
+    const refused = refusalIn(await store.verifications.start(store.requestFor(numberOf(1))))
+    expect(refused).toMatchObject({ limit })
+    expect((refused?.retryAfterMs ?? 0) > 2 * HOUR).toBe(limit === 'day')
+  })
+
   it('holds for a resend as for a start', async () => {
     const store = gated([rule('application', 'sends', 2)], noWait)
     const { id } = await store.start(numberOf(0))
@@ -191,6 +215,19 @@ describe('the spend firewall', () => {
     expect(refused).toMatchObject({ refusal: 'spend_limit', limit: 'overall_test' })
   })
 
+  it('refuses a message dearer than a whole budget without a time to wait, whatever else is full', async () => {
+    const rules = [
+      { ...rule('application', 'spend', 10_000), name: 'small' },
+      { ...rule('overall', 'sends', 1), name: 'day', windowMs: 24 * HOUR },
+    ]
+    const store = gated(rules, { prices })
+    await store.start(numberOf(0))
+    const dear = await store.verifications.start(store.requestFor(numberOf(1), { region: 'JM' }))
+    expect(dear).toEqual({ kind: 'refused', refusal: 'spend_limit', limit: 'small' })
+    const other = await store.verifications.start(store.requestFor(numberOf(1)))
+    expect(other).toMatchObject({ refusal: 'traffic_limit', limit: 'day', retryAfterMs: expect.any(Number) })
+  })
+
   it('raises one alarm, at four fifths', async () => {
     const store = gated([rule('overall', 'spend', 100_000)], { prices })
     const explained: string[] = []
@@ -258,6 +295,24 @@ describe('conversion', () => {
     const next = await store.verifications.start(store.requestFor(numberOf(200)))
     expect(next.kind).toBe(kind)
     if (kind === 'refused') expect(next).toMatchObject({ refusal: 'suspected_fraud', limit: 'low' })
+  })
+
+  it('of a silent caller counts what is held back against a number, but not what the block itself holds back', async () => {
+    const store = gated([low])
+    const matured = async () => {
+      const [key = ''] = await connection.redis.keys(`${store.keys.scope('prefix', '')}*`)
+      return (await connection.redis.hget(key, 'matured'))?.split(' ')[1]
+    }
+    const end = async (index: number, more: object) => {
+      const { id } = await store.start(numberOf(index), { silent: true, ...more })
+      await store.verifications.cancel(APPLICATION, id)
+      return (await store.hash(id))['1:reason']
+    }
+    for (let index = 0; index < 10; index++) await end(index, { held: 'number_denied' })
+    expect(await matured()).toBe('10')
+    expect(await end(100, {})).toBe('suspected_fraud')
+    expect(await end(101, { held: 'number_denied' })).toBe('suspected_fraud')
+    expect(await matured()).toBe('10')
   })
 
   it('says nothing of a burst that has not ended, nor under its minimum', async () => {
@@ -351,6 +406,29 @@ describe('a silent caller', () => {
     expect(await store.check(held.id, wrong)).toMatchObject({ verdict: 'wrong', checksLeft: 4 })
     const again = await store.verifications.start(store.requestFor(numberOf(1), request))
     expect(again).toMatchObject({ refusal: 'resend_cooldown' })
+  })
+
+  it('is told of its own address’s limit, though what is held against the number holds longer', async () => {
+    const day = { ...rule('prefix', 'sends', 1), name: 'day', windowMs: 24 * HOUR }
+    const store = gated([rule('ip', 'sends', 1), day])
+    const more = { silent: true, clientIp: '203.0.113.7' }
+    await store.start(numberOf(0), more)
+    const second = await store.verifications.start(store.requestFor(numberOf(1), more))
+    expect(second).toMatchObject({ refusal: 'client_limit', limit: 'ip_test' })
+  })
+
+  it('is asked for a challenge before its message is held back', async () => {
+    const rules = [rule('prefix', 'sends', 1), { ...rule('range', 'numbers', 1, 'challenge'), name: 'row' }]
+    const store = gated(rules)
+    await store.start(numberOf(0), { silent: true })
+    const request = store.requestFor(numberOf(1), { silent: true })
+    expect(await store.verifications.start(request)).toMatchObject({
+      refusal: 'challenge_required',
+      limit: 'row',
+    })
+    const challenge = { nonce: 'n3', expiresAtMs: Date.now() + 60_000 }
+    const held = startedOf(await store.verifications.start({ ...request, challenge }))
+    expect((await store.hash(held.id))['1:state']).toBe('suppressed')
   })
 
   it('is told of its own address’s limit', async () => {

@@ -87,7 +87,7 @@ describe('while more wait than may leave', () => {
     expect(waits.slice(-4, -1)).toMatchObject([{ waitMs: 3_000 }, { waitMs: 2_000 }, { waitMs: 1_000 }])
     expect(waits[0]).toMatchObject({ waitMs: 30_000 })
     await store.setTime(239_000)
-    await store.pace.take(NUMBER, 1)
+    await store.takePace(NUMBER, 1)
     expect(await store.deliveries.claim(sends[0] as SendReference, 'w')).toEqual({
       kind: 'wait',
       waitMs: 1_000,
@@ -101,7 +101,7 @@ describe('while more wait than may leave', () => {
     await store.setTime(240_000)
     const [fresh] = await startMany(store, 1, 1)
     if (!fresh) throw new Error('nothing was started')
-    await store.pace.take(NUMBER, 1)
+    await store.takePace(NUMBER, 1)
     expect(await store.deliveries.claim(fresh, 'f')).toEqual({ kind: 'wait', waitMs: 1_000 })
     expect(await store.waiting()).toBe(1)
     expect(await store.deliveries.claim(old, 'o')).toEqual({ kind: 'closed', why: 'expired' })
@@ -279,7 +279,7 @@ describe('a line holds what waits, and nothing else:', () => {
     const send = sendOf((await store.start(freshDestination())).id)
     await store.deliveries.claim(send, 'slow')
     await store.passTime(13_000)
-    await store.pace.take(NUMBER, 1)
+    await store.takePace(NUMBER, 1)
     expect(await store.deliveries.claim(send, 'next')).toMatchObject({ kind: 'wait' })
     expect(await store.waiting()).toBe(1)
     await store.deliveries.record(send, { token: 'slow', outcome: accepted, waitMs: 0 })

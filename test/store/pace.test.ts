@@ -85,12 +85,12 @@ describe('a number', () => {
   it('shares its pace with the answers to STOP and HELP', async () => {
     const store = await storeAt(2)
     const sends = await startMany(store, 2, 0)
-    expect(await store.pace.take(NUMBER, 1)).toBe(0)
+    expect(await store.takePace(NUMBER, 1)).toBe(0)
     expect(claimedOf(await claimAll(store, sends))).toHaveLength(1)
-    expect(await store.pace.take(NUMBER, 1)).toBe(500)
-    expect(await store.pace.take('+18005550123', 1)).toBe(0)
+    expect(await store.takePace(NUMBER, 1)).toBe(500)
+    expect(await store.takePace('+18005550123', 1)).toBe(0)
     await store.passTime(500)
-    expect(await store.pace.take(NUMBER, 1)).toBe(0)
+    expect(await store.takePace(NUMBER, 1)).toBe(0)
   })
 
   it('is told by a model: what waits, and for how long, whatever comes when', async () => {
@@ -114,7 +114,7 @@ describe('a number', () => {
             await store.setTime(now)
             const from = Math.max(busyUntil, now)
             const expected = from + Math.min(segments * segmentMs, 1_000) - 1_000 - now
-            const waitMs = await store.pace.take(NUMBER, segments)
+            const waitMs = await store.takePace(NUMBER, segments)
             expect(Math.abs(waitMs - Math.max(0, expected))).toBeLessThanOrEqual(1)
             if (waitMs > 0) continue
             busyUntil = from + segments * segmentMs

@@ -1,5 +1,6 @@
 /** What start and resend promise, shown on a real Redis. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { clockedStoreOn, senderAt } from '#test/fixtures/clock.ts'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn, wrongFor } from '#test/fixtures/store.ts'
 import { DEFAULT_POLICY } from '#verification/policy.ts'
@@ -98,7 +99,8 @@ describe('a start', () => {
     expect(refused).toMatchObject({ kind: 'refused', refusal: 'resend_cooldown' })
     expect((refused.kind === 'refused' && refused.retryAfterMs) || 0).toBeGreaterThan(29_000)
     expect(await store.hash(id)).toEqual(before)
-    expect(await connection.redis.llen(store.keys.sends(APPLICATION, before.to_tag ?? ''))).toBe(1)
+    const sends = await connection.redis.get(store.keys.sends(APPLICATION, before.to_tag ?? ''))
+    expect(sends).toMatch(/^[0-9a-f]+ [0-9a-f]{32}$/)
   })
 
   it('after the last send of a verification is refused until a new one may begin', async () => {
@@ -108,6 +110,27 @@ describe('a start', () => {
     const refused = await store.verifications.start(store.requestFor(destination))
     expect(refused).toMatchObject({ refusal: 'sends_exhausted' })
     expect((refused.kind === 'refused' && refused.retryAfterMs) || 0).toBeGreaterThan(238_000)
+  })
+
+  it.each([
+    ['its first minutes', 0],
+    ['the end of its life', 80_000],
+  ])('after the last send, sent in %s, says exactly when a new one may begin', async (_, lateMs) => {
+    const policy = { resendWaitsMs: [60_000], sendLimits: [] }
+    const store = await clockedStoreOn(connection.redis, { senders: [senderAt(100)], policy })
+    prefix = store.prefix
+    const destination = freshDestination()
+    const request = store.requestFor(destination)
+    await store.start(destination)
+    await store.passTime(60_000 + 2 * lateMs)
+    await store.start(destination)
+    const refused = await store.verifications.start(request)
+    const wait = lateMs === 0 ? 180_000 : 60_000
+    expect(refused).toMatchObject({ refusal: 'sends_exhausted', retryAfterMs: wait })
+    await store.passTime(wait - 1)
+    expect(await store.verifications.start(request)).toMatchObject({ kind: 'refused', retryAfterMs: 1 })
+    await store.passTime(1)
+    expect(await store.verifications.start(request)).toMatchObject({ kind: 'started' })
   })
 
   it.each([1, 2, 5])('by %i at once for one number is one verification and one send', async (count) => {

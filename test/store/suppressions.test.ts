@@ -1,10 +1,10 @@
 /** STOP, START and HELP of a number against everything that would send to it, on a real Redis. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
-import { APPLICATION, freshDestination, rotatedVault, storeOn } from '#test/fixtures/store.ts'
+import { APPLICATION, codeOf, freshDestination, rotatedVault, storeOn } from '#test/fixtures/store.ts'
 import type { Destination } from '#verification/destination.ts'
 import type { Keyword } from '#verification/keyword.ts'
-import type { Application } from '#verification/verification.ts'
+import type { Application, VerificationId } from '#verification/verification.ts'
 
 const connection = useRedis()
 const OURS = '+12025550199'
@@ -258,6 +258,90 @@ describe('a START', () => {
   })
 })
 
+describe('after a START', () => {
+  const waits = { resendWaitsMs: [0, 0, 0] }
+  const claimOf = (store: ReturnType<typeof optOuts>, id: string, send: number) =>
+    store.deliveries.claim(
+      { application: APPLICATION, verification: id as VerificationId, send },
+      `claim-${send}`,
+    )
+
+  it.each(['by its id', 'by starting again'])(
+    'a send that a STOP ended is ordered again %s, and leaves with the code it had',
+    async (way) => {
+      const store = optOuts(waits)
+      const { id, claim } = await store.queuedSend()
+      const code = await store.codeFor(id)
+      await store.say('stop')
+      await claim()
+      await store.say('start')
+      const again =
+        way === 'by its id' ? await store.verifications.resend(APPLICATION, id) : await store.tryStart()
+      expect(again).toMatchObject({ kind: 'sent_again', id, send: 2 })
+      expect(await claimOf(store, id, 2)).toMatchObject({ kind: 'claimed', code })
+    },
+  )
+
+  it('what was held back from a silent caller is sent when it asks again', async () => {
+    const store = optOuts(waits)
+    const silent = { silent: true }
+    await store.say('stop')
+    const { id } = await store.start(store.destination, silent)
+    expect(await store.start(store.destination, silent)).toMatchObject({ id, send: 2 })
+    expect(await store.hash(id)).toMatchObject({ '2:state': 'suppressed', held: 'recipient_opted_out' })
+    await store.say('start')
+    expect(await store.start(store.destination, silent)).toMatchObject({ kind: 'sent_again', id, send: 3 })
+    expect(await store.hash(id)).toMatchObject({ '3:state': 'queued' })
+    expect(await store.hash(id)).not.toHaveProperty('held')
+    const claim = await claimOf(store, id, 3)
+    expect(claim).toMatchObject({ kind: 'claimed', destination: store.destination })
+    expect(await store.check(id, await store.codeFor(id))).toMatchObject({ verdict: 'approved' })
+  })
+
+  it('that send counts for the budgets, which those held back did not', async () => {
+    const store = optOuts({
+      ...waits,
+      rules: [
+        { name: 'test', scope: 'overall', counts: 'sends', windowMs: 60_000, max: 1, mode: 'block' } as const,
+      ],
+    })
+    await store.say('stop')
+    await store.start(store.destination, { silent: true })
+    await store.say('start')
+    await store.start(store.destination, { silent: true })
+    expect(await store.verifications.start(store.requestFor(freshDestination()))).toMatchObject({
+      refusal: 'traffic_limit',
+    })
+  })
+
+  it('the wait between two sends is kept, as for any number', async () => {
+    const store = optOuts()
+    await store.say('stop')
+    await store.start(store.destination, { silent: true })
+    await store.say('start')
+    expect(await store.tryStart({ silent: true })).toMatchObject({ refusal: 'resend_cooldown' })
+  })
+
+  it('and another STOP it is held back again', async () => {
+    const store = optOuts(waits)
+    const { id } = await store.start(store.destination, { silent: true })
+    await store.say('stop', { agoMs: 20_000 })
+    await store.say('start', { agoMs: 10_000 })
+    await store.say('stop')
+    await store.start(store.destination, { silent: true })
+    expect(await store.hash(id)).toMatchObject({ '2:state': 'suppressed', '2:reason': 'recipient_opted_out' })
+  })
+
+  it('what began as a test number’s, whose code is known, is still sent to nobody', async () => {
+    const store = optOuts(waits)
+    const { id } = await store.start(store.destination, { held: 'test_number', testCode: codeOf('123456') })
+    await store.start(store.destination, { silent: true })
+    expect(await store.hash(id)).toMatchObject({ '2:state': 'suppressed', '2:reason': 'test_number' })
+    await store.verifications.resend(APPLICATION, id)
+    expect(await store.hash(id)).toMatchObject({ '3:state': 'suppressed', '3:reason': 'test_number' })
+  })
+})
+
 it('HELP is answered and changes nothing, for a number that stopped too', async () => {
   const { say, tryStart } = optOuts()
   expect(await say('help')).toBe('answer')
@@ -329,23 +413,23 @@ describe('an answer that is left to a worker', () => {
     expect(await leave('one')).toEqual({ kind: 'answer' })
     expect(await tryStart()).toEqual(OPTED_OUT)
     const reply = { keyword: 'stop', destination, sender: OURS, agoMs: expect.closeTo(0, -3) }
-    expect(await suppressions.takeReplies(10)).toEqual({ taken: 1, replies: [reply] })
-    expect(await suppressions.takeReplies(10)).toEqual({ taken: 0, replies: [] })
+    expect(await suppressions.takeUnanswered(10)).toEqual({ taken: 1, replies: [reply] })
+    expect(await suppressions.takeUnanswered(10)).toEqual({ taken: 0, replies: [] })
   })
 
   it('is left once, however often the message is told, and not for one that is silent', async () => {
     const { leave, suppressions } = left()
     for (const token of ['one', 'one', 'two']) await leave(token)
-    expect(await suppressions.takeReplies(10)).toMatchObject({ taken: 1 })
+    expect(await suppressions.takeUnanswered(10)).toMatchObject({ taken: 1 })
   })
 
   it('lies in Redis without the number, for five minutes', async () => {
     const { leave, keys, destination } = left()
     await leave('one')
-    const [entry = ''] = await connection.redis.lrange(keys.replies(), 0, -1)
+    const [entry = ''] = await connection.redis.lrange(keys.unanswered(), 0, -1)
     expect(entry).toMatch(/^\d{13} stop \+12025550199 k1\./)
     expect(entry).not.toContain(destination.slice(-7))
-    expect(await connection.redis.pttl(keys.replies())).toBeGreaterThan(299_000)
+    expect(await connection.redis.pttl(keys.unanswered())).toBeGreaterThan(299_000)
   })
 
   it('whose key a worker lacks is dropped, and counted', async () => {
@@ -353,16 +437,16 @@ describe('an answer that is left to a worker', () => {
     const newer = storeOn(connection.redis, {}, { prefix: same, vault: rotatedVault })
     const message = { keyword: 'stop', destination, sender: OURS, agoMs: 0, token: 'one' } as const
     await newer.suppressions.heed({ ...message, leave: true })
-    expect(await suppressions.takeReplies(10)).toEqual({ taken: 1, replies: [] })
+    expect(await suppressions.takeUnanswered(10)).toEqual({ taken: 1, replies: [] })
   })
 
   it('goes before those that came after it, and the oldest go when nobody comes for ten thousand', async () => {
     const { leave, keys, suppressions } = left()
     const filler = Array.from({ length: 9_999 }, () => '1 stop +1 k1.x')
-    await connection.redis.rpush(keys.replies(), '1 first', ...filler)
+    await connection.redis.rpush(keys.unanswered(), '1 first', ...filler)
     await leave('one')
-    expect(await connection.redis.llen(keys.replies())).toBe(10_000)
-    expect(await connection.redis.lindex(keys.replies(), 0)).toBe('1 stop +1 k1.x')
-    expect((await suppressions.takeReplies(10_000)).replies).toMatchObject([{ keyword: 'stop' }])
+    expect(await connection.redis.llen(keys.unanswered())).toBe(10_000)
+    expect(await connection.redis.lindex(keys.unanswered(), 0)).toBe('1 stop +1 k1.x')
+    expect((await suppressions.takeUnanswered(10_000)).replies).toMatchObject([{ keyword: 'stop' }])
   })
 })

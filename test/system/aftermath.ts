@@ -24,10 +24,16 @@ export async function expectNothingBroken(service: Service, redisUrl: string, be
     known.push(...(await Promise.all(begun.slice(at, at + 10).map((one) => approve(service, one)))))
   const arrived: Arrived[] = service.sandbox
     .messages()
-    .map(({ to, body, atMs, tags }) => ({ to, body, atMs, reference: tags[0] ?? '' }))
+    .map(({ to, body, atMs, tags }) => ({ to, body, atMs, reference: tags[0] ?? firstSendTo(to, begun) }))
   expect(brokenPromises({ calls: [], known, arrived })).toEqual([])
   await expectBoundedKeys(service, redisUrl)
   await service.end()
+}
+
+/** A message that went over REST has no tag; here each number is sent to once. */
+function firstSendTo(number: string, begun: readonly Begun[]): string {
+  const id = begun.find(({ to }) => to === number)?.id
+  return id === undefined ? '' : `default/${id}/1`
 }
 
 /** The right code, twice at once; then a look at what became of it. */

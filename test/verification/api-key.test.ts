@@ -9,6 +9,7 @@ import {
   newApiKey,
   parseKeyHolder,
   parseScopes,
+  type Scope,
 } from '#verification/api-key.ts'
 
 describe('a new API key', () => {
@@ -64,6 +65,14 @@ it.each(['', 'bcdfghjkm', 'bcdfghjkmnp', 'bcdfghjkmN', 'bcdfghjkm1', 'aeiouaeiou
   },
 )
 
-it('the form has no key, and a name is an application', () => {
-  expect(['shop', 'form', 'Shop', ''].map(parseKeyHolder)).toEqual(['shop', undefined, undefined, undefined])
+it.each<[string, readonly Scope[], string | undefined]>([
+  ['shop', ['send'], 'shop'],
+  ['shop', ['admin'], 'shop'],
+  ['form', ['admin'], 'form'],
+  ['form', ['admin', 'read'], undefined],
+  ['form', ['check'], undefined],
+  ['Shop', ['send'], undefined],
+  ['', ['send'], undefined],
+])('a key of %j for %j is one of %s', (name, scopes, holder) => {
+  expect(parseKeyHolder(name, scopes)).toBe(holder)
 })

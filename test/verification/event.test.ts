@@ -33,6 +33,23 @@ describe('an event', () => {
     })
   })
 
+  it('about an approval says how many wrong codes came before it', () => {
+    expect(read('verification.approved', { ...verification, wrong: '7' })?.event.data).toMatchObject({
+      wrong_checks: 7,
+    })
+    expect(read('verification.expired', { ...verification, wrong: '' })?.event.data).not.toHaveProperty(
+      'wrong_checks',
+    )
+  })
+
+  it('about a disabled number says whose it was, and after how many wrong codes', () => {
+    expect(read('number.disabled', { ...subject, wrong: '100' })?.event).toEqual({
+      type: 'number.disabled',
+      timestamp: '2025-11-24T16:00:00.000Z',
+      data: { ...subject, wrong_checks: 100 },
+    })
+  })
+
   it('about a send says which, how often it was tried, and why when it went wrong', () => {
     const told = read('send.undelivered', { ...send, reason: 'handset off', message: 'm-1', submitted: '2' })
     expect(told?.event).toEqual({

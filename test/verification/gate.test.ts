@@ -9,6 +9,7 @@ import {
   parseRule,
   type Rule,
   refusalOfRule,
+  withinFormShare,
 } from '#verification/gate.ts'
 
 const every = [...DEFAULT_RULES, ...DEFAULT_GUESS_RULES]
@@ -26,6 +27,20 @@ describe('the rules', () => {
   it('let no more than 500 messages a day leave before somebody has said so', () => {
     expect(named('overall_day')).toMatchObject({ max: 500, mode: 'block' })
     expect(named('overall_spend_day')).toMatchObject({ max: 10_000_000, mode: 'block' })
+  })
+
+  it('leave three quarters of what there is for all to those who are not the form', () => {
+    const form = DEFAULT_RULES.filter(({ scope }) => scope === 'form')
+    expect(form.map(({ counts, windowMs }) => `${counts} ${windowMs}`)).toEqual(
+      DEFAULT_RULES.filter(({ scope }) => scope === 'overall').map(
+        (rule) => `${rule.counts} ${rule.windowMs}`,
+      ),
+    )
+    for (const rule of form) {
+      expect(withinFormShare(rule, DEFAULT_RULES)).toEqual(rule)
+      expect(withinFormShare({ ...rule, max: Number.MAX_SAFE_INTEGER } as Rule, DEFAULT_RULES)).toEqual(rule)
+    }
+    expect(withinFormShare(named('overall_day'), DEFAULT_RULES)).toBe(named('overall_day'))
   })
 
   it('read as they are written', () => {
@@ -48,6 +63,10 @@ describe('the rules', () => {
       ['region_conversion', 'suspected_fraud'],
       ['region_spend_hour', 'spend_limit'],
       ['region_spend_day', 'spend_limit'],
+      ['form_hour', 'traffic_limit'],
+      ['form_day', 'traffic_limit'],
+      ['form_spend_hour', 'spend_limit'],
+      ['form_spend_day', 'spend_limit'],
       ['application_hour', 'traffic_limit'],
       ['application_day', 'traffic_limit'],
       ['application_spend_hour', 'spend_limit'],

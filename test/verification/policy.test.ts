@@ -31,6 +31,10 @@ it('a hundred wrong codes in a row disable a number, and never more (NIST SP 800
   expect(policy.wrongInARowTtlMs).toBe(365 * 24 * HOUR)
 })
 
+it('payments of a number take five wrong codes in a row, then wait (RTS (EU) 2018/389 Art. 4(3)(b))', () => {
+  expect(policy.payments).toEqual({ wrongMax: 5, blockMs: 15 * MINUTE, periodMs: 24 * HOUR })
+})
+
 it('a number gets 5 sends in ten minutes and 10 a day', () => {
   expect(policy.sendLimits).toEqual([
     { name: 'number_10_minutes', max: 5, windowMs: 10 * MINUTE },

@@ -2,14 +2,14 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { certificateFor } from '#test/fixtures/certificate.ts'
 import { receiver, SECRET } from '#test/fixtures/receiver.ts'
 import type { Resolve } from '#webhooks/addresses.ts'
-import { createPost, type PostOptions } from '#webhooks/post.ts'
+import { createPost, type Posted, type PostOptions } from '#webhooks/post.ts'
 import { parseSecret } from '#webhooks/signature.ts'
 
 const secret = parseSecret(SECRET)
@@ -28,6 +28,21 @@ function postTo(url: URL | string, more: Partial<PostOptions> = {}) {
     ...more,
   })
   return (signal = running) => post({ id: 'evt_1', body, atMs: Date.now() }, signal)
+}
+
+/** A receiver that does as it likes with its socket once it was spoken to; `closed` when it has been hung up on. */
+async function rawReceiver(behave: (socket: Socket) => unknown) {
+  const closed = Promise.withResolvers<void>()
+  const server = createServer((socket) => {
+    socket.on('error', () => {}).once('close', () => closed.resolve())
+    // Whatever else comes is read, so that the end of the connection is noticed.
+    socket.once('data', () => behave(socket)).resume()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as { port: number }
+  return { url: `http://127.0.0.1:${port}/`, closed: closed.promise }
 }
 
 describe('a webhook', () => {
@@ -68,13 +83,15 @@ describe('a webhook', () => {
     [503, new Date(Date.now() - 3_600_000).toUTCString(), 0],
     [503, 'soon', undefined],
     [503, '-5', undefined],
-    [500, '7', undefined],
+    [502, '7', 7_000],
+    [301, '7', 7_000],
+    [200, '7', undefined],
   ])('answered %i with Retry-After %s waits that long', async (status, text, ms) => {
     const { url } = await receiver([
       (response) => void response.writeHead(status, { 'Retry-After': text }).end(),
     ])
     const posted = await postTo(url)()
-    const waitMs = posted.kind === 'refused' ? posted.retryAfterMs : -1
+    const waitMs = posted.kind === 'refused' ? posted.retryAfterMs : undefined
     if (ms === undefined) return void expect(waitMs).toBeUndefined()
     expect(Math.abs((waitMs ?? Number.NaN) - ms)).toBeLessThanOrEqual(ms > 10_000 ? 60_000 : 0)
   })
@@ -115,22 +132,84 @@ describe('a webhook', () => {
     await closed
   })
 
-  it.each([
+  it.each<[string, (socket: Socket) => unknown]>([
     ['that does not answer', () => {}],
+    ['that begins an answer and never ends its headers', (socket) => socket.write('HTTP/1.1 200 OK\r\n')],
     [
-      'that begins an answer and never ends its headers',
-      (socket: { write(text: string): void }) => socket.write('HTTP/1.1 200 OK\r\n'),
+      'whose headers trickle',
+      (socket) => {
+        socket.write('HTTP/1.1 200 OK\r\n')
+        const drip = setInterval(() => socket.write('X-Wait: yes\r\n'), 20)
+        socket.once('close', () => clearInterval(drip))
+      },
     ],
+    ['that says 100 and nothing more', (socket) => socket.write('HTTP/1.1 100 Continue\r\n\r\n')],
   ])('to a receiver %s ends at its deadline', async (_, behave) => {
-    const server = createServer(
-      (socket) => void socket.on('error', () => {}).once('data', () => behave(socket)),
-    )
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    onTestFinished(() => void server.close())
-    const { port } = server.address() as { port: number }
-    const post = postTo(`http://127.0.0.1:${port}/`, { timeoutMs: 300 })
-    expect(await post()).toEqual({ kind: 'failed', reason: 'timeout' })
+    const { url, closed } = await rawReceiver(behave)
+    expect(await postTo(url, { timeoutMs: 300 })()).toEqual({ kind: 'failed', reason: 'timeout' })
+    await closed
+  })
+
+  const endless = (text: string) => (socket: Socket) => {
+    const pour = () => {
+      while (!socket.destroyed && socket.write(text.repeat(100)));
+    }
+    socket.on('drain', pour)
+    pour()
+  }
+
+  it.each<[string, Posted, (socket: Socket) => unknown]>([
+    [
+      'that switches protocols',
+      { kind: 'refused', status: 101 },
+      (socket) =>
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
+    ],
+    [
+      'that switches protocols to none',
+      { kind: 'refused', status: 101 },
+      (socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n'),
+    ],
+    [
+      'that says 100 for ever',
+      { kind: 'failed', reason: 'connection_failed' },
+      endless('HTTP/1.1 100 Continue\r\n\r\n'),
+    ],
+    [
+      'that says 103 for ever',
+      { kind: 'failed', reason: 'connection_failed' },
+      endless('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'),
+    ],
+    [
+      'whose answer has a body that never ends',
+      { kind: 'refused', status: 500 },
+      (socket) => socket.write('HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n'),
+    ],
+    [
+      'that announces an answer and gives it',
+      { kind: 'taken', status: 200 },
+      (socket) =>
+        socket.write('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
+    ],
+    [
+      'that closes before it answers',
+      { kind: 'failed', reason: 'connection_failed' },
+      (socket) => socket.end(),
+    ],
+    [
+      'that closes between two headers',
+      { kind: 'failed', reason: 'connection_failed' },
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nX-Wait: yes\r\n'),
+    ],
+    [
+      'that speaks no HTTP',
+      { kind: 'failed', reason: 'connection_failed' },
+      (socket) => socket.write('+OK\r\n'),
+    ],
+  ])('to a receiver %s comes to %j at once', async (_, posted, behave) => {
+    const { url, closed } = await rawReceiver(behave)
+    expect(await postTo(url, { timeoutMs: 60_000 })()).toEqual(posted)
+    await closed
   })
 
   it('ends when the program stops', async () => {

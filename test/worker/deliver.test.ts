@@ -6,6 +6,7 @@ import { StoreFault } from '#store/script.ts'
 import type { StartRequest } from '#store/verifications.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import type { Objection } from '#verification/objection.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { Sender } from '#verification/sender.ts'
 import { createDeliver } from '#worker/deliver.ts'
@@ -28,6 +29,9 @@ async function worker(
   const store = storeOn(connection.redis, overrides, undefined, undefined, senders)
   const sent: Message[] = []
   const lines: LogFields[] = []
+  const errors: [string, LogFields][] = []
+  /** How far the worker's clocks are ahead of what they would say. */
+  const ahead = { monotonicMs: 0, wallMs: 0 }
   const provider: Provider = {
     name: 'fake',
     channels: ['sms', 'call'],
@@ -40,14 +44,24 @@ async function worker(
       return typeof reply === 'function' ? reply(message) : reply
     },
   }
+  const objection: { now?: Objection } = {}
   const deliverBy = ({ deliveries }: typeof store) =>
     createDeliver({
       deliveries,
       provider,
       policy: store.policy,
+      objectionTo: () => objection.now,
       message: { brand: 'Example', domain: undefined, appHash: undefined, segmentsMax: 1 },
-      log: { ...silentLog, info: (fields) => lines.push(fields) },
+      log: {
+        ...silentLog,
+        info: (fields) => lines.push(fields),
+        error: (fields, message) => errors.push([message, fields]),
+      },
       random: () => 0,
+      moment: () => ({
+        monotonicMs: performance.now() + ahead.monotonicMs,
+        wallMs: Date.now() + ahead.wallMs,
+      }),
     })
   const deliver = deliverBy(store)
   const destination = freshDestination()
@@ -60,7 +74,10 @@ async function worker(
     send,
     sent,
     lines,
-    deliver: () => deliver(send, signal),
+    errors,
+    ahead,
+    objection,
+    deliver: (until = signal) => deliver(send, until),
     /** Another worker, on the same Redis, after the numbers were changed. */
     deliverFrom: (numbers: readonly Sender[]) =>
       deliverBy(storeOn(connection.redis, overrides, store, undefined, numbers))(send, signal),
@@ -171,9 +188,84 @@ describe('an attempt', () => {
     expect(w.sent).toHaveLength(1)
   })
 
+  it('is recorded when Redis is back, however long after the lease, and nobody has sent a second one', async () => {
+    const w = await worker([], { leaseMs: 100 })
+    const record = w.deliveries.record
+    let offers = 0
+    w.deliveries.record = async (...given) => {
+      if (++offers < 4) throw new StoreFault('Redis is away')
+      // Another worker is there first, and has noticed that the lease is over.
+      expect(await w.deliveries.claim(w.send, 'other')).toMatchObject({ kind: 'wait' })
+      return record(...given)
+    }
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect((await w.hash(w.id))['1:state']).toBe('accepted')
+    expect(w.errors).toEqual([])
+  })
+
+  it('whose record Redis does not take while the code lives says so', async () => {
+    const w = await worker([])
+    let offers = 0
+    w.deliveries.record = async () => {
+      offers += 1
+      w.ahead.monotonicMs += 99_000
+      throw new StoreFault('Redis is away')
+    }
+    await expect(w.deliver()).rejects.toThrow(StoreFault)
+    expect(offers).toBe(4)
+    expect(w.errors).toEqual([
+      [
+        'outcome not recorded',
+        {
+          application: 'shop',
+          verification: w.id,
+          send: 1,
+          attempt: 1,
+          provider: 'fake',
+          outcome: 'accepted',
+          fault: 'StoreFault',
+        },
+      ],
+    ])
+  })
+
+  it('whose record Redis does not take until the program must end says so in time', async () => {
+    const w = await worker([])
+    const cutOff = new AbortController()
+    const offered = Promise.withResolvers<void>()
+    let offers = 0
+    w.deliveries.record = async () => {
+      // By then a wait of 800 ms is next.
+      if (++offers === 3) offered.resolve()
+      throw new StoreFault('Redis is away')
+    }
+    const failed = expect(w.deliver(cutOff.signal)).rejects.toThrow(StoreFault)
+    await offered.promise
+    cutOff.abort()
+    const abortedAt = performance.now()
+    await failed
+    expect(performance.now() - abortedAt).toBeLessThan(700)
+    expect(offers).toBeGreaterThan(3)
+    expect(w.errors).toMatchObject([['outcome not recorded', { outcome: 'accepted' }]])
+  })
+
+  it('that was accepted and then overtaken settles what the other one holds, as a receipt would', async () => {
+    const gate = Promise.withResolvers<Outcome>()
+    const w = await worker([() => gate.promise], { leaseMs: 100, receiptWaitMs: 0 })
+    const frozen = w.deliver()
+    await expect.poll(() => w.sent.length).toBe(1)
+    await expect.poll(() => w.deliveries.claim(w.send, 'other')).toMatchObject({ kind: 'claimed' })
+    const busy: Outcome = { kind: 'busy', reason: 'not_connected' }
+    await w.deliveries.record(w.send, { token: 'other', outcome: busy, waitMs: 0 })
+    gate.resolve({ kind: 'accepted', messageId: 'm1' })
+    expect(await frozen).toEqual({ kind: 'closed', why: 'stale' })
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
+    expect(w.sent).toHaveLength(1)
+  })
+
   it('of a worker that was frozen and overtaken changes nothing', async () => {
     const gate = Promise.withResolvers<Outcome>()
-    const w = await worker([() => gate.promise], { leaseMs: 600 })
+    const w = await worker([() => gate.promise], { leaseMs: 600, receiptWaitMs: 0 })
     const frozen = w.deliver()
     await expect.poll(() => w.sent.length).toBe(1)
     await expect.poll(() => w.deliver(), { timeout: 3_000 }).toEqual({ kind: 'closed', why: 'accepted' })
@@ -199,6 +291,24 @@ describe('an attempt', () => {
     })
   })
 
+  it.each(['monotonicMs', 'wallMs'] as const)(
+    'is not made when only %s tells that its claim is old',
+    async (clock) => {
+      const w = await worker([])
+      const claim = w.deliveries.claim
+      w.deliveries.claim = async (...given) => {
+        const claimed = await claim(...given)
+        w.ahead[clock] += w.policy.leaseMs
+        // The other one stands still, or was set back.
+        w.ahead[clock === 'wallMs' ? 'monotonicMs' : 'wallMs'] -= 60_000
+        return claimed
+      }
+      expect(await w.deliver()).toMatchObject({ kind: 'again' })
+      expect(w.sent).toHaveLength(0)
+      expect(await w.hash(w.id)).toMatchObject({ '1:state': 'queued', '1:submitted': '0' })
+    },
+  )
+
   it('whose claim’s answer was lost is made all the same, once', async () => {
     const w = await worker([])
     const claim = w.deliveries.claim
@@ -212,6 +322,42 @@ describe('an attempt', () => {
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'accepted' })
     expect(w.sent).toHaveLength(1)
     expect(await w.hash(w.id)).toMatchObject({ '1:submitted': '1', '1:attempts': '1' })
+  })
+})
+
+describe('to a number that is not to be sent to any more', () => {
+  it('nothing is sent; the send is suppressed, and says why', async () => {
+    const w = await worker([])
+    w.objection.now = 'number_denied'
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'suppressed' })
+    expect(w.sent).toEqual([])
+    expect(await w.hash(w.id)).toMatchObject({
+      status: 'pending',
+      '1:state': 'suppressed',
+      '1:reason': 'number_denied',
+      '1:submitted': '0',
+    })
+    expect(w.lines).toMatchObject([{ outcome: 'withheld', reason: 'number_denied' }])
+    const view = await w.verifications.read(APPLICATION, w.id)
+    expect(view?.sends[0]?.timeline).toMatchObject([{ outcome: 'withheld', reason: 'number_denied' }])
+    expect(view?.sends[0]?.timeline[0]).not.toHaveProperty('provider')
+  })
+
+  it('no second message leaves, and the first stays unknown', async () => {
+    const w = await worker([{ kind: 'unknown', reason: 'connection_lost' }], { receiptWaitMs: 0 })
+    await w.deliver()
+    w.objection.now = 'number_denied'
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'unknown' })
+    expect(w.sent).toHaveLength(1)
+    expect(await w.hash(w.id)).toMatchObject({ '1:state': 'unknown', '1:submitted': '1' })
+  })
+
+  it('a code that came before is still checked', async () => {
+    const w = await worker([])
+    const code = await w.codeFor(w.id)
+    w.objection.now = 'number_denied'
+    await w.deliver()
+    expect(await w.check(w.id, code)).toMatchObject({ verdict: 'approved' })
   })
 })
 

@@ -1,4 +1,5 @@
 /** Events out of the outbox, through BullMQ, to a receiver: nothing lost, each by one id, nothing held up, stops in time. */
+import type { ServerResponse } from 'node:http'
 import { Queue } from 'bullmq'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -7,6 +8,7 @@ import { createEventQueue, parseEventJob } from '#queue/event-queue.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { connectForQueue } from '#runtime/redis.ts'
 import { createOutbox } from '#store/outbox.ts'
+import { StoreFault } from '#store/script.ts'
 import { receiver, SECRET } from '#test/fixtures/receiver.ts'
 import { silentLog, testRedisUrl, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
@@ -29,23 +31,28 @@ async function queueConnection() {
 }
 
 async function deployment() {
-  const store = storeOn(connection.redis, { events: EVENT_TYPES })
+  const store = storeOn(connection.redis, { events: EVENT_TYPES, rules: [] })
   const outbox = createOutbox(store)
   const lines: (LogFields & { msg: string })[] = []
+  const errors: string[] = []
   const keep = (fields: LogFields, msg: string) => void lines.push({ ...fields, msg })
-  const log: Log = { debug: keep, info: keep, warn: keep, error: keep }
+  const keepError = (fields: LogFields, msg: string) => {
+    keep(fields, msg)
+    errors.push(msg)
+  }
+  const log: Log = { debug: keep, info: keep, warn: keep, error: keepError }
   const redis = await queueConnection()
   const queue = createEventQueue({ connection: redis, prefix: store.prefix })
   const jobs = new Queue('events', { connection: redis, prefix: queuePrefix(store.prefix) })
   const mover = (more: Partial<Parameters<typeof createEventMover>[0]> = {}) =>
     createEventMover({ outbox, queue, log, now: Date.now, ...more })
-  const eventsOut = async (url: URL, more = {}) => {
-    const webhook = { url, secrets, allowPrivate: true, concurrency: 10, ...more }
+  const eventsOut = async (url: URL, more: Partial<typeof outbox> = {}) => {
+    const webhook = { url, secrets, allowPrivate: true, concurrency: 10 }
     const out = createEventsOut({
       webhook,
       connection: await queueConnection(),
       prefix: store.prefix,
-      outbox,
+      outbox: { ...outbox, ...more },
       log,
     })
     out.start()
@@ -56,6 +63,7 @@ async function deployment() {
     ...store,
     outbox,
     lines,
+    errors,
     queue,
     jobs,
     mover,
@@ -149,6 +157,86 @@ describe('the mover', () => {
   })
 })
 
+describe('an outbox that is full', () => {
+  /** What the mover says when it finds so many there, at such times. */
+  async function saidOf(found: readonly (readonly [atMs: number, waiting: number])[]) {
+    const d = await deployment()
+    let [at, waiting] = [0, 0]
+    const outbox = {
+      take: async () => ({ kind: 'taken' as const, waiting, entries: [] }),
+      remove: async () => {},
+    }
+    const mover = d.mover({ outbox, now: () => at })
+    for ([at, waiting] of found) await mover.step()
+    return d.lines.map(({ msg, count }) => `${d.errors.includes(msg) ? 'error ' : ''}${msg} (${count})`)
+  }
+  const full = 'error the outbox is full: events are lost (100000)'
+  const MINUTE = 60_000
+
+  it.each([
+    ['nearly', [[0, 99_999]], []],
+    ['at its brim', [[0, 100_000]], [full]],
+  ] as const)('is said to be so: %s', async (_, found, lines) => {
+    expect(await saidOf(found)).toEqual(lines)
+  })
+
+  it('is said to be so once in ten minutes, however often it is looked at', async () => {
+    const found = Array.from({ length: 2_400 }, (_, index) => [index * 500, 100_000] as const)
+    expect(await saidOf(found)).toEqual([full, full])
+  })
+
+  it('is said to have room again once, when it has some, and at once when it is empty', async () => {
+    expect(
+      await saidOf([
+        [0, 100_000],
+        [1, 99_999],
+        [2, 90_000],
+        [3, 89_999],
+        [4, 0],
+      ]),
+    ).toEqual([full, 'the outbox has room again (89999)'])
+    expect(
+      await saidOf([
+        [0, 100_000],
+        [1, 0],
+      ]),
+    ).toEqual([full, 'the outbox has room again (0)'])
+  })
+
+  it('and not full in turn says no more than that', async () => {
+    const found = Array.from({ length: 1_000 }, (_, index) => [index * 500, index % 2 ? 0 : 100_000] as const)
+    expect(await saidOf(found)).toEqual([full, 'the outbox has room again (0)'])
+    expect(
+      await saidOf([
+        [0, 100_000],
+        [MINUTE, 0],
+        [2 * MINUTE, 100_000],
+        [10 * MINUTE, 100_000],
+      ]),
+    ).toEqual([full, 'the outbox has room again (0)', full])
+  })
+})
+
+describe('the mover, over what is broken', () => {
+  it.each([
+    [new TypeError('a mistake'), ['events put off']],
+    [new StoreFault('Redis is away'), []],
+  ])('(%s) says %j at error, once, and goes on', async (error, errors) => {
+    const d = await deployment()
+    let takes = 0
+    const take = () => {
+      takes += 1
+      return takes > 2 ? d.outbox.take('another', 1) : Promise.reject(error)
+    }
+    await d.happen()
+    const mover = d.mover({ outbox: { ...d.outbox, take } })
+    mover.start()
+    onTestFinished(() => mover.stop())
+    await vi.waitFor(async () => expect(await d.inQueue()).toBe(1), { timeout: 5_000 })
+    expect(d.errors).toEqual(errors)
+  })
+})
+
 describe('a job', () => {
   it('holds the event and nothing else; its id is the event’s', async () => {
     const d = await deployment()
@@ -216,6 +304,34 @@ describe('a receiver', () => {
     expect(tries).toEqual(['event not taken 1', 'event not taken 2', 'event taken 3'])
   })
 
+  it('that is back is told what waited and what is new, each once, ten at a time', async () => {
+    const d = await deployment()
+    const waited = 60
+    let [inHand, most] = [0, 0]
+    const slow = (response: ServerResponse) => {
+      inHand += 1
+      most = Math.max(most, inHand)
+      setImmediate(() => {
+        inHand -= 1
+        response.writeHead(204).end()
+      })
+    }
+    const { url, received, answers } = await receiver(Array.from({ length: waited }, () => 503))
+    await d.eventsOut(url)
+    await d.happen(waited)
+    await eventually(async () => expect(await d.jobs.getDelayedCount()).toBe(waited))
+    const before = received.splice(0).map(({ headers }) => headers['webhook-id'])
+    answers.push(...Array.from({ length: waited + 1 }, () => slow))
+    await d.jobs.promoteJobs()
+    await d.happen()
+    await eventually(() => expect(received).toHaveLength(waited + 1))
+    const ids = received.map(({ headers }) => headers['webhook-id'])
+    expect(new Set(ids).size).toBe(waited + 1)
+    expect(ids).toEqual(expect.arrayContaining(before))
+    expect(most).toBeLessThanOrEqual(10)
+    await eventually(async () => expect([await d.inOutbox(), await d.inQueue()]).toEqual([0, 0]))
+  })
+
   it('that refuses leaves neither a reason nor a stack in its job', async () => {
     const d = await deployment()
     const { url, received } = await receiver([500])
@@ -253,6 +369,51 @@ describe('a receiver', () => {
     await d.eventsOut(url)
     await eventually(() => expect(received).toHaveLength(2))
     expect(received[1]?.headers['webhook-id']).toBe(received[0]?.headers['webhook-id'])
+  })
+
+  it.each([
+    [new TypeError('a mistake about +12025550123'), ['telling an event was put off']],
+    [new StoreFault('Redis is away'), []],
+  ])('is told again what a fault of ours (%s) kept from it; said at error: %j', async (fault, errors) => {
+    const d = await deployment()
+    const { url, received } = await receiver()
+    let asked = 0
+    await d.eventsOut(url, {
+      isGone: (name) => {
+        asked += 1
+        return asked <= 2 ? Promise.reject(fault) : d.outbox.isGone(name)
+      },
+    })
+    await d.happen()
+    for (const times of [1, 2])
+      await eventually(async () => {
+        expect(asked).toBe(times)
+        const [job] = await d.jobs.getJobs(['delayed'])
+        expect(job).toBeDefined()
+        await job?.promote()
+      })
+    await eventually(() => expect(received).toHaveLength(1))
+    expect(d.errors).toEqual(errors)
+    expect(JSON.stringify(d.lines)).not.toContain('+12025550123')
+  })
+
+  it('is not told what a fault of ours kept from it for more than a day, which is said once', async () => {
+    const d = await deployment()
+    const { url, received } = await receiver()
+    await d.happen()
+    await d.mover().step()
+    const [job] = await d.jobs.getJobs(['waiting'])
+    const { attempts = 0, backoff } = job?.opts ?? {}
+    const delay = typeof backoff === 'object' ? (backoff.delay ?? 0) : 0
+    expect(attempts * delay).toBeGreaterThan(DAY)
+    // All tries but one are over.
+    const key = `${queuePrefix(d.prefix)}:events:${job?.id}`
+    await connection.redis.hset(key, 'atm', attempts - 1)
+    await d.eventsOut(url, { isGone: () => Promise.reject(new TypeError('a mistake')) })
+    await eventually(() => expect(d.errors).toEqual(['event given up']))
+    expect(d.lines.at(-1)).toMatchObject({ event_id: job?.id, fault: 'TypeError' })
+    await eventually(async () => expect(await connection.redis.exists(key)).toBe(0))
+    expect(received).toEqual([])
   })
 
   it('is told of whole sends without a code or a number: outbox, jobs, requests, log', async () => {

@@ -4,19 +4,29 @@ import type { TextMessage } from '#providers/provider.ts'
 import { createReceipts } from '#receipts/receipts.ts'
 import type { LogFields } from '#runtime/log.ts'
 import { StoreFault } from '#store/script.ts'
+import { createStop } from '#store/stop.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { freshDestination, storeOn } from '#test/fixtures/store.ts'
 import type { Destination } from '#verification/destination.ts'
+import type { Counted, Mode, Rule, Scope } from '#verification/gate.ts'
 import { readKeyword } from '#verification/keyword.ts'
+import { createObjectionTo } from '#verification/objection.ts'
 import type { Outcome } from '#verification/outcome.ts'
+import type { Policy } from '#verification/policy.ts'
 import { createInbound, type InboundMessages } from '#worker/inbound.ts'
 
 const connection = useRedis()
 const OURS = '+12025550199'
+const GO = { kind: 'go', explain: '' } as const
+const WAIT = { kind: 'wait', waitMs: 250, why: 'not_sent_in_time' } as const
 const stops: InboundMessages[] = []
 
-function listening(replies: (Outcome | ((message: TextMessage) => Promise<Outcome>))[] = []) {
-  const store = storeOn(connection.redis)
+function listening(
+  replies: (Outcome | ((message: TextMessage) => Promise<Outcome>))[] = [],
+  { policy = {}, denied = [] }: { policy?: Partial<Policy>; denied?: string[] } = {},
+) {
+  const store = storeOn(connection.redis, policy)
+  const lists = { allowed: [], denied, tests: [] }
   const sent: TextMessage[] = []
   const lines: (LogFields & { level: string; msg: string })[] = []
   const keep = (level: string) => (fields: LogFields, msg: string) =>
@@ -24,13 +34,13 @@ function listening(replies: (Outcome | ((message: TextMessage) => Promise<Outcom
   const log = { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
   const inbound = createInbound({
     suppressions: store.suppressions,
-    pace: store.pace,
+    replies: store.replies,
     async send(message) {
       sent.push(message)
       const reply = replies.shift() ?? { kind: 'accepted', messageId: `m${sent.length}` }
       return typeof reply === 'function' ? reply(message) : reply
     },
-    regions: new Set(['US']),
+    objectionTo: createObjectionTo({ lists, regions: new Set(['US']) }),
     brand: 'Example',
     contact: 'help@example.com',
     log,
@@ -111,12 +121,12 @@ describe('a keyword', () => {
     const first = listening()
     const second = createInbound({
       suppressions: first.suppressions,
-      pace: first.pace,
+      replies: first.replies,
       send: async (message) => {
         first.sent.push(message)
         return { kind: 'accepted', messageId: 'm' }
       },
-      regions: new Set(['US']),
+      objectionTo: () => undefined,
       brand: 'Example',
       contact: '',
       log: first.log,
@@ -228,9 +238,9 @@ describe('an answer', () => {
   it('is given up after six attempts', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
     const busy: Outcome = { kind: 'busy', reason: 'not_connected' }
-    const { tell, sent, lines, suppressions, pace } = listening(Array.from({ length: 20 }, () => busy))
+    const { tell, sent, lines, suppressions, replies } = listening(Array.from({ length: 20 }, () => busy))
     suppressions.heed = async () => ({ kind: 'answer' })
-    pace.take = async () => 0
+    replies.take = async () => GO
     tell('HELP')
     await vi.advanceTimersByTimeAsync(600_000)
     expect(sent).toHaveLength(6)
@@ -239,13 +249,13 @@ describe('an answer', () => {
 
   it('waits for its number, as codes do, and for the answers before it', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
-    const { tell, sent, suppressions, pace } = listening()
+    const { tell, sent, suppressions, replies } = listening()
     suppressions.heed = async () => ({ kind: 'answer' })
     const asked: number[] = []
-    pace.take = async (number, segments) => {
-      expect([number, segments]).toEqual([OURS, 1])
+    replies.take = async (reply) => {
+      expect(reply).toEqual({ from: OURS, region: 'US', segments: 1, again: false })
       asked.push(performance.now())
-      return asked.length < 4 ? 250 : 0
+      return asked.length < 4 ? WAIT : GO
     }
     tell('HELP')
     tell('STOP')
@@ -257,9 +267,9 @@ describe('an answer', () => {
 
   it('whose number is never free is given up after five minutes, and said to be', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
-    const { tell, sent, suppressions, pace, lines } = listening()
+    const { tell, sent, suppressions, replies, lines } = listening()
     suppressions.heed = async () => ({ kind: 'answer' })
-    pace.take = async () => 250
+    replies.take = async () => WAIT
     tell('HELP')
     await vi.advanceTimersByTimeAsync(299_000)
     expect(lines.at(-1)).toMatchObject({ msg: 'keyword heeded' })
@@ -270,12 +280,12 @@ describe('an answer', () => {
 
   it('waits for Redis when that is away', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
-    const { tell, sent, suppressions, pace } = listening()
+    const { tell, sent, suppressions, replies } = listening()
     suppressions.heed = async () => ({ kind: 'answer' })
     let refusals = 2
-    pace.take = async () => {
+    replies.take = async () => {
       if (refusals-- > 0) throw new StoreFault('Redis is away')
-      return 0
+      return GO
     }
     tell('HELP')
     await vi.advanceTimersByTimeAsync(2_000)
@@ -300,7 +310,7 @@ describe('an answer', () => {
   it('has receipts that are looked up nowhere', async () => {
     vi.useFakeTimers()
     const { deliveries, log, lines } = listening()
-    const receipts = createReceipts({ deliveries, alarm: () => {}, log })
+    const receipts = createReceipts({ deliveries, forMs: 300_000, alarm: () => {}, log })
     receipts.take({ messageId: 'm', reference: 'reply', state: 'delivered' })
     await vi.advanceTimersByTimeAsync(60_000)
     expect(lines).toEqual([])
@@ -335,9 +345,9 @@ describe('what an API has heeded', () => {
   it('is looked for again and again, also after Redis was away', async () => {
     const ours = listening()
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const take = ours.suppressions.takeReplies
+    const take = ours.suppressions.takeUnanswered
     let looks = 0
-    ours.suppressions.takeReplies = async (count) => {
+    ours.suppressions.takeUnanswered = async (count) => {
       looks += 1
       if (looks === 1) throw new StoreFault('Redis is away')
       return take(count)
@@ -350,6 +360,150 @@ describe('what an API has heeded', () => {
     })
     expect(looks).toBeGreaterThan(1)
   })
+})
+
+describe('while sending is stopped', () => {
+  /** So short that no test waits for it. */
+  const policy = { stoppedRetryMs: 10 }
+
+  async function stopped() {
+    const ours = listening([], { policy })
+    const sending = createStop(ours)
+    await sending.stop('a test', Date.now())
+    const heeded = (times: number) =>
+      vi.waitFor(() => expect(ours.lines.filter(({ msg }) => msg === 'keyword heeded')).toHaveLength(times))
+    return { ...ours, sending, heeded }
+  }
+
+  it('a STOP is heeded, and the confirmation does not leave', async () => {
+    const { tell, sent, sending, heeded, stop, settled, lines, tryStart } = await stopped()
+    tell('STOP')
+    await heeded(1)
+    stop()
+    await settled()
+    expect(sent).toEqual([])
+    expect(lines.at(-1)).toMatchObject({ level: 'warn', msg: 'answer', reason: 'sending_stopped' })
+    await sending.allow()
+    expect(await tryStart()).toEqual(OPTED_OUT)
+  })
+
+  it('a START is heeded as well', async () => {
+    const { tell, sending, heeded, suppressions, destination, tryStart } = await stopped()
+    await suppressions.heed({ keyword: 'stop', destination, sender: OURS, agoMs: 60_000, token: 'before' })
+    tell('START')
+    await heeded(1)
+    await sending.allow()
+    expect(await tryStart()).toMatchObject({ kind: 'started' })
+  })
+
+  it('an answer waits, and leaves when sending is allowed again in time', async () => {
+    const { tell, sent, sending, heeded, settled } = await stopped()
+    tell('STOP')
+    tell('HELP')
+    await heeded(2)
+    expect(sent).toEqual([])
+    await sending.allow()
+    await settled()
+    expect(sent).toHaveLength(2)
+  })
+})
+
+describe('a budget of money', () => {
+  const PRICE = 15_000
+  const rule = (scope: Scope, counts: Counted, max: number, mode: Mode = 'block'): Rule => ({
+    name: `${scope}_${counts}`,
+    scope,
+    counts,
+    windowMs: 3_600_000,
+    max,
+    mode,
+  })
+  const budget = (scope: Scope, max: number, mode?: Mode) => rule(scope, 'spend', max, mode)
+  const under = (...rules: Rule[]) => listening([], { policy: { rules } })
+  const spent = { kind: 'refused', refusal: 'spend_limit' }
+
+  it.each(['overall', 'region'] as const)(
+    'that is spent (%s) keeps the answer back, and never the suppression',
+    async (scope) => {
+      const { say, sent, lines, tryStart } = under(budget(scope, PRICE - 1))
+      await say('STOP')
+      expect(sent).toEqual([])
+      expect(lines.at(-1)).toMatchObject({
+        level: 'warn',
+        msg: 'answer',
+        refusal: 'spend_limit',
+        limit: `${scope}_spend`,
+      })
+      expect(await tryStart()).toEqual(OPTED_OUT)
+    },
+  )
+
+  it.each(['overall', 'region'] as const)('is spent by answers as by codes (%s)', async (scope) => {
+    const { say, sent, tryStart } = under(budget(scope, 2 * PRICE))
+    await say('HELP')
+    expect(await tryStart(freshDestination())).toMatchObject({ kind: 'started' })
+    expect(await tryStart(freshDestination())).toMatchObject({ ...spent, limit: `${scope}_spend` })
+    await say('HELP', { from: freshDestination() })
+    expect(sent).toHaveLength(1)
+  })
+
+  it('of an application is not touched by answers, nor are limits of sends', async () => {
+    const sends = rule('overall', 'sends', 1)
+    const { say, sent, tryStart } = under(budget('application', PRICE), sends)
+    await say('HELP')
+    await say('HELP', { from: freshDestination() })
+    expect(sent).toHaveLength(2)
+    expect(await tryStart()).toMatchObject({ kind: 'started' })
+  })
+
+  it.each([
+    ['observe', 1],
+    ['challenge', 0],
+  ] as const)('in mode %s lets %i answers go', async (mode, answers) => {
+    const { say, sent } = under(budget('overall', PRICE - 1, mode))
+    await say('STOP')
+    expect(sent).toHaveLength(answers)
+  })
+
+  it('that answers have nearly spent is told of, once', async () => {
+    const { say, lines } = under(budget('overall', 5 * PRICE))
+    for (let people = 0; people < 5; people++) await say('HELP', { from: freshDestination() })
+    expect(lines.filter(({ msg }) => msg === 'a limit is nearly reached')).toMatchObject([
+      { level: 'warn', limit: 'overall_spend' },
+    ])
+  })
+
+  it('counts an answer once that is tried again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    const busy: Outcome = { kind: 'busy', reason: 'not_connected' }
+    const { tell, sent, suppressions, replies } = listening([busy, busy])
+    suppressions.heed = async () => ({ kind: 'answer' })
+    const asked: boolean[] = []
+    replies.take = async ({ again }) => {
+      asked.push(again)
+      return GO
+    }
+    tell('HELP')
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(sent).toHaveLength(3)
+    expect(asked).toEqual([false, true, true])
+  })
+
+  it('takes the price of an answer once, and an answer again at no price', async () => {
+    const { replies, tryStart } = under(budget('overall', 2 * PRICE))
+    const reply = { from: OURS, region: 'US', segments: 1 } as const
+    expect(await replies.take({ ...reply, again: false })).toMatchObject({ kind: 'go' })
+    for (let times = 0; times < 3; times++)
+      expect(await replies.take({ ...reply, again: true })).toMatchObject({ kind: 'go' })
+    expect(await tryStart()).toMatchObject({ kind: 'started' })
+  })
+})
+
+it('a number that is denied is heeded and not answered', async () => {
+  const { say, sent, tryStart } = listening([], { denied: ['+1202*'] })
+  await say('STOP')
+  expect(sent).toEqual([])
+  expect(await tryStart()).toEqual(OPTED_OUT)
 })
 
 describe('while Redis is away', () => {

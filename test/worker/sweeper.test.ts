@@ -2,9 +2,13 @@
 import type { Redis } from 'ioredis'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createDeliveryQueue, jobIdOf, queuePrefix } from '#queue/delivery-queue.ts'
+import type { Log, LogFields } from '#runtime/log.ts'
 import { connectForQueue } from '#runtime/redis.ts'
+import type { Deliveries } from '#store/deliveries.ts'
+import { StoreFault } from '#store/script.ts'
 import { silentLog, testRedisUrl, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import type { Application } from '#verification/verification.ts'
 import { createSweeper } from '#worker/sweeper.ts'
 
 const connection = useRedis()
@@ -56,6 +60,50 @@ describe('a sweep', () => {
     expect(await sweeper.step()).toBe('rest')
     await Promise.all(Array.from({ length: 100 }, () => start(freshDestination())))
     await expect.poll(() => sweeper.step()).toBe('more')
+  })
+})
+
+describe('a sweep that stumbles over one application', () => {
+  const other = 'another' as Application
+
+  /** `another` comes first, and looking at it fails. */
+  async function stumbling(error: Error) {
+    const swept = await sweeping()
+    await swept.deliveries.seeApplications([other], Date.now() - 1)
+    const lines: (LogFields & { level: string; msg: string })[] = []
+    const keep = (level: string) => (fields: LogFields, msg: string) =>
+      void lines.push({ ...fields, level, msg })
+    const log: Log = { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }
+    const sweep: Deliveries['sweep'] = (application, count) =>
+      application === other ? Promise.reject(error) : swept.deliveries.sweep(application, count)
+    const sweeper = createSweeper({ deliveries: { ...swept.deliveries, sweep }, queue: swept.queue, log })
+    return { ...swept, sweeper, lines }
+  }
+
+  it.each([new TypeError('a mistake'), new StoreFault('Redis was slow')])(
+    '(%s) looks at all others',
+    async (error) => {
+      const { sweeper, start, queue } = await stumbling(error)
+      await start(freshDestination())
+      await sweeper.step()
+      expect(await queue.backlog()).toBe(1)
+    },
+  )
+
+  it('says so at error with where it happened and nothing of the message, once, not once a second', async () => {
+    const { sweeper, lines } = await stumbling(new TypeError('a mistake about +12025550123'))
+    for (let step = 0; step < 3; step++) await sweeper.step()
+    expect(lines).toMatchObject([
+      { level: 'error', msg: 'sweep put off', application: other, fault: 'TypeError' },
+    ])
+    expect(lines[0]?.stack).toMatch(/^ +at .*sweeper/)
+    expect(JSON.stringify(lines)).not.toContain('+1202')
+  })
+
+  it('over Redis, leaves it to the connection to say so', async () => {
+    const { sweeper, lines } = await stumbling(new StoreFault('Redis is away', { cause: new RangeError() }))
+    await sweeper.step()
+    expect(lines).toMatchObject([{ level: 'debug', msg: 'sweep put off', fault: 'RangeError' }])
   })
 })
 

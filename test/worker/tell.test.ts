@@ -83,10 +83,9 @@ describe('an event', () => {
     [3, 45_000],
     [4, 135_000],
     [5, 405_000],
-    [6, 1_215_000],
-    [7, 3_645_000],
-    [8, 2 * HOUR],
-    [20, 2 * HOUR],
+    [6, 900_000],
+    [7, 900_000],
+    [200, 900_000],
   ])('not taken by try %i is told again after %i ms at most, and half of it at least', async (tries, ms) => {
     const longest = await telling(refused(500), { random: 1 }).tell(tries)
     const shortest = await telling(refused(500), { random: 0 }).tell(tries)
@@ -109,8 +108,11 @@ describe('an event', () => {
   it.each([
     [60_000, 60_000],
     [1_000, 5_000],
+    [HOUR, HOUR],
+    [HOUR + 1, HOUR],
+    [365 * 24 * HOUR, HOUR],
   ])(
-    'is told again after Retry-After of %i ms where that is longer than our wait',
+    'is told again after Retry-After of %i ms where that is longer than our wait, and within an hour',
     async (wished, waitMs) => {
       expect(await telling(refused(503, wished), { random: 1 }).tell()).toEqual({ kind: 'again', waitMs })
     },
@@ -125,6 +127,47 @@ describe('an event', () => {
     expect(await t.tell()).toMatchObject({ kind })
     expect(t.lines[0]?.msg).toBe(kind === 'again' ? 'event not taken' : 'event given up')
   })
+
+  /** Times after the event of all its tries, the receiver answering as it likes. */
+  async function triesOf(answer: (ageMs: number) => Posted, random: number) {
+    const ages: number[] = []
+    for (let ageMs = 0; ; ) {
+      ages.push(ageMs)
+      const come = await telling(answer(ageMs), { now: AT + ageMs, random }).tell(ages.length)
+      if (come.kind === 'closed') return ages
+      ageMs += come.waitMs
+    }
+  }
+
+  it.each([
+    ['the shortest waits', 0, () => refused(500), 15],
+    ['waits as they come', 0.5, () => refused(404), 15],
+    ['the longest waits', 0.999999, () => refused(302), 15],
+    ['a Retry-After of a year each time', 0.5, () => refused(503, 365 * 24 * HOUR), 60],
+    ['a Retry-After of no time', 0, () => refused(429, 0), 15],
+  ])(
+    'with %s is tried for the whole day, and a bounded number of times',
+    async (_, random, answer, minutes) => {
+      const ages = await triesOf(answer, random)
+      expect(ages.at(-1)).toBeGreaterThanOrEqual(24 * HOUR - minutes * 60_000)
+      expect(ages.at(-1)).toBeLessThan(24 * HOUR)
+      expect(ages.length).toBeLessThan(200)
+    },
+  )
+
+  it.each([0, 0.5, 0.999999])(
+    'of an hour in which the receiver was down is told within a quarter of an hour of its return (random %d)',
+    async (random) => {
+      for (let minute = 0; minute < 60; minute += 1) {
+        const backAfterMs = HOUR - minute * 60_000
+        const ages = await triesOf(
+          (ageMs) => (ageMs < backAfterMs ? refused(503) : { kind: 'taken', status: 204 }),
+          random,
+        )
+        expect(ages.at(-1)).toBeLessThan(backAfterMs + 15 * 60_000)
+      }
+    },
+  )
 
   it('after a 410 is the last one told to that receiver', async () => {
     const t = telling({ kind: 'gone', status: 410 })

@@ -1,7 +1,7 @@
 -- Gives a worker the answers that were left to it, oldest first. What was taken is the worker's alone: an answer that is
 -- lost with it is not sent, and none is sent twice.
 --
--- KEYS[1] replies      list: ms it came, reply
+-- KEYS[1] unanswered   list: ms it came, reply
 -- ARGV    how many at most
 --
 -- Replies {ms since it came, reply, ms since it came, reply, ...}
