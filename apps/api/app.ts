@@ -10,10 +10,9 @@ import type { Destinations } from '#store/destinations.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Verifications } from '#store/verifications.ts'
 import { createObjectionTo } from '#verification/objection.ts'
-import type { Receipt } from '#verification/outcome.ts'
 import type { SendReference } from '#verification/verification.ts'
 import { limitBody } from './body.ts'
-import { callbackRoutes } from './callbacks.ts'
+import { type CallbackDeps, callbackRoutes } from './callbacks.ts'
 import { requireCaller } from './caller.ts'
 import type { Challenger } from './challenger.ts'
 import { checkRoutes } from './checks.ts'
@@ -46,7 +45,7 @@ export type AppConfig = Pick<
   | 'channels'
 >
 
-export type AppDeps = {
+export type AppDeps = CallbackDeps & {
   config: AppConfig
   ring: KeyRing
   verifications: Verifications
@@ -54,8 +53,6 @@ export type AppDeps = {
   destinations: Destinations
   streams: Streams
   enqueue: (send: SendReference) => void
-  /** Whether it has been dealt with; false when it could not be stored. */
-  takeReceipt: (receipt: Receipt) => Promise<boolean>
   readiness: Readiness
   formAnswerMs: number
   log: Log
@@ -81,7 +78,7 @@ export function createApp(deps: AppDeps): App {
   app.route('/', healthRoutes(deps.readiness))
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
   if (config.publicForm) app.route('/', guideRoutes(parts))
-  if (config.callbacks) app.route('/', callbackRoutes(config.callbacks, deps.takeReceipt))
+  if (config.callbacks) app.route('/', callbackRoutes(config.callbacks, deps))
   app.use('/v1/*', requireCaller(deps.ring))
   app.route('/v1/verifications', verificationRoutes(parts))
   app.route('/v1', checkRoutes(parts))

@@ -1,7 +1,9 @@
 /** The API's composition root: reads the configuration, connects, listens, and ends in order. */
 import { createCaptcha } from '#captcha/captcha.ts'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
+import { createKeywords } from '#receipts/keywords.ts'
 import { createReceipts } from '#receipts/receipts.ts'
+import { createAlarm } from '#runtime/alarm.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
 import { createLog } from '#runtime/log.ts'
@@ -12,6 +14,7 @@ import { createDeliveries } from '#store/deliveries.ts'
 import { createDestinations } from '#store/destinations.ts'
 import { createKeys } from '#store/keys.ts'
 import { createLibraries } from '#store/libraries.ts'
+import { createSuppressions } from '#store/suppressions.ts'
 import { createVerifications } from '#store/verifications.ts'
 import { createChallenges } from '#verification/challenge.ts'
 import { countSegments } from '#verification/message.ts'
@@ -47,7 +50,8 @@ const parts = {
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const watch = watchRedis(redis, { production: config.production, log })
 const deliveries = createDeliveries(parts)
-const receipts = createReceipts({ deliveries, forMs: config.policy.codeTtlMs, log })
+const receipts = createReceipts({ deliveries, forMs: config.policy.codeTtlMs, alarm: createAlarm(log), log })
+const keywords = createKeywords({ suppressions: createSuppressions(parts), log })
 const ring = createKeyRing(config)
 let stopping = false
 
@@ -92,6 +96,7 @@ const app = createApp({
   streams,
   enqueue,
   takeReceipt: receipts.take,
+  takeInbound: keywords.take,
   readiness: async () => (stopping ? 'stopping' : watch.problem()),
   formAnswerMs: FORM_ANSWER_MS,
   log,
@@ -121,7 +126,8 @@ onShutdown({
     keys.stop()
     streams.stop()
     const finished = await within(config.shutdownDeadlineMs, server.close())
-    await within(1_000, receipts.stop())
+    keywords.stop()
+    await within(1_000, Promise.all([receipts.stop(), keywords.settled()]))
     await within(1_000, queue.close())
     redis.disconnect()
     queueRedis.disconnect()

@@ -1,7 +1,10 @@
 /**
- * What a person writes back from a phone: shown beside what arrived there, and brought to one client that listens to
- * the topic of the number it goes to, as SignalWire does it. A message nobody listens for is lost.
+ * What a person writes back from a phone: shown beside what arrived there, and brought to where our numbers are pointed,
+ * as SignalWire does it: to a URL, or else to one client that listens to the topic of the number. A message nobody
+ * listens for is lost.
  */
+import type { Callbacks } from './callbacks.ts'
+import { inboundFields } from './compatibility-shapes.ts'
 import { asParams, BODY_MAX, isNumber, isSender } from './frames.ts'
 import type { Inbox, Message } from './inbox.ts'
 import type { Relay } from './relay.ts'
@@ -15,8 +18,12 @@ export type Answers = {
 }
 
 const UNHEARD = { reason: 'No client listens', code: 0, name: 'no_client' }
+const UNTAKEN = { reason: 'The URL did not take it', code: 11200, name: 'http_retrieval_failure' }
 
-export function createAnswers({ inbox, relay }: { inbox: Inbox; relay: Relay }): Answers {
+type Parts = { inbox: Inbox; relay: Relay; callbacks: Callbacks; inboundUrl: string }
+
+/** @param parts.inboundUrl where all numbers are pointed; '' for the websocket */
+export function createAnswers({ inbox, relay, callbacks, inboundUrl }: Parts): Answers {
   /**
    * Numbers have no settings here: one belongs to the topic it last wrote on (REST knows none), and else to whatever is
    * listened to.
@@ -30,9 +37,16 @@ export function createAnswers({ inbox, relay }: { inbox: Inbox; relay: Relay }):
   function take({ from, to, body }: Answer): Message {
     const context = topicOf(to) ?? relay.anyContext() ?? 'default'
     const message = inbox.answer({ from, to, body, channel: 'sms', context, tags: [] })
-    if (relay.bring(message)) inbox.advance(message, { state: 'delivered', atMs: 0 })
+    if (inboundUrl !== '') void post(message)
+    else if (relay.bring(message)) inbox.advance(message, { state: 'delivered', atMs: 0 })
     else inbox.advance(message, { state: 'undelivered', atMs: 0, failure: UNHEARD })
     return message
+  }
+
+  async function post(message: Message): Promise<void> {
+    const taken = await callbacks.to(inboundUrl)({ kind: 'form', fields: inboundFields(message) })
+    if (taken) inbox.advance(message, { state: 'delivered', atMs: 0 })
+    else inbox.advance(message, { state: 'undelivered', atMs: 0, failure: UNTAKEN })
   }
 
   return {

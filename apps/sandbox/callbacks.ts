@@ -1,5 +1,5 @@
 /**
- * Status callbacks: news of a REST message, POSTed and signed as SignalWire does it. Only addresses of this machine are
+ * Callbacks: news of a REST message, or a message to a number, POSTed and signed as SignalWire does it. Only addresses of this machine are
  * called, because nothing may leave it.
  */
 import { createHmac } from 'node:crypto'
@@ -12,8 +12,8 @@ export type Notice =
   | { kind: 'form'; fields: Readonly<Record<string, string>> }
 
 export type Callbacks = {
-  /** @returns a poster to one URL: its notices leave one after the other, in order. */
-  to(url: string): (notice: Notice) => void
+  /** @returns a poster to one URL: its notices leave one after the other, in order; resolves with whether it was taken. */
+  to(url: string): (notice: Notice) => Promise<boolean>
   /** Ends what is under way. Nothing is posted for orders taken before. */
   abort(): void
 }
@@ -36,21 +36,23 @@ export function createCallbacks({
 }): Callbacks {
   let aborting = new AbortController()
 
-  async function deliver(url: string, notice: Notice, signal: AbortSignal): Promise<void> {
+  async function deliver(url: string, notice: Notice, signal: AbortSignal): Promise<boolean> {
     const { type, body, signature } = signed(url, notice, signingKey)
     const headers = { 'content-type': type, 'x-signalwire-signature': signature }
     for (let attempt = 1; attempt <= ATTEMPTS_MAX && !signal.aborted; attempt += 1) {
       if (attempt > 1) await new Promise<void>((resolve) => timers.later(AGAIN_MS * pace, resolve))
-      if (await post({ url, headers, body, signal })) return
+      if (await post({ url, headers, body, signal })) return true
     }
+    return false
   }
 
   return {
     to(url) {
       const { signal } = aborting
-      let before: Promise<void> = Promise.resolve()
+      let before = Promise.resolve(true)
       return (notice) => {
         before = before.then(() => deliver(url, notice, signal))
+        return before
       }
     },
     abort() {

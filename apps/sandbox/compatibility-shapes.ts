@@ -66,6 +66,21 @@ export function messageFields(message: Message, { state, failure }: Step, projec
   return [fields]
 }
 
+/** What a number that is pointed at a URL posts there for each message that comes to it. */
+export function inboundFields({ id, from, to, body }: Message): Record<string, string> {
+  return {
+    MessageSid: id,
+    SmsSid: id,
+    AccountSid: 'sandbox',
+    MessageStatus: 'received',
+    From: from,
+    To: to,
+    Body: body,
+    NumMedia: '0',
+    NumSegments: String(segmentsOf(body)),
+  }
+}
+
 /** A delivered call was answered and has ended. */
 const CALL_STATUSES: Record<MessageState, string[]> = {
   queued: ['initiated'],

@@ -1,7 +1,8 @@
 /** The sandbox's environment, read once: a config, or everything that is wrong with it, by name and never by value. */
+import { isLoopback } from './callbacks.ts'
 import { LATENCY_MS_MAX, parseLatencyMs } from './settings.ts'
 
-export type Config = { host: string; port: number; latencyMs: number; signingKey: string }
+export type Config = { host: string; port: number; latencyMs: number; signingKey: string; inboundUrl: string }
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -25,6 +26,12 @@ export function readConfig(env: Env): { config: Config } | { problems: string[] 
     problems.push('SANDBOX_HOST must be an address or a host name, without scheme or port')
   }
 
+  const inboundUrl = set('SANDBOX_INBOUND_URL', '')
+  if (inboundUrl !== '' && !isLoopback(inboundUrl)) {
+    problems.push('SANDBOX_INBOUND_URL must be an http:// address of this machine')
+  }
+
   if (problems.length > 0 || latencyMs === undefined) return { problems }
-  return { config: { host, port, latencyMs, signingKey: set('SANDBOX_SIGNING_KEY', 'sandbox') } }
+  const signingKey = set('SANDBOX_SIGNING_KEY', 'sandbox')
+  return { config: { host, port, latencyMs, signingKey, inboundUrl } }
 }

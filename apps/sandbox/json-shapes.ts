@@ -70,12 +70,14 @@ const CALL_STATES: Record<MessageState, readonly string[]> = {
 
 /** @param wanted the `status_events` asked for; `ended` alone when none were. */
 export function callNews(
-  { id, from, to }: Message,
+  { id, from, to, atMs }: Message,
   { state, failure }: Step,
   { project, wanted }: { project: string; wanted: readonly string[] },
 ): object[] {
   const heard = wanted.length > 0 ? wanted : ['ended']
-  const states = CALL_STATES[state].filter((callState) => heard.includes(callState))
+  const passed = failure?.answered ? CALL_STATES.delivered : CALL_STATES[state]
+  const states = passed.filter((callState) => heard.includes(callState))
+  const answered = state === 'delivered' || failure?.answered === true
   return states.map((call_state) => ({
     event_type: 'calling.call.state',
     timestamp: Date.now() / 1_000,
@@ -85,8 +87,10 @@ export function callNews(
       call_state,
       direction: 'outbound',
       device: { type: 'phone', params: { from_number: from, to_number: to } },
+      start_time: atMs,
+      ...(answered ? { answer_time: Date.now() } : {}),
       ...(call_state === 'ended'
-        ? { end_reason: failure ? (failure.endReason ?? 'noAnswer') : 'hangup' }
+        ? { end_time: Date.now(), end_reason: failure ? (failure.endReason ?? 'noAnswer') : 'hangup' }
         : {}),
     },
   }))

@@ -19,6 +19,8 @@ export type SandboxOptions = {
   latencyMs?: number
   /** Signs status callbacks. Default `sandbox`. */
   signingKey?: string
+  /** Where all numbers are pointed: messages to them are posted there, and not told over the websocket. Default none. */
+  inboundUrl?: string
   /** Multiplies every time of a scenario (not the latency): 1 as written, 0 as fast as possible. Default 1. */
   pace?: number
   /** How often the server pings its clients. Default 10 s. */
@@ -52,6 +54,7 @@ const DEFAULTS = {
   host: '127.0.0.1',
   latencyMs: 0,
   signingKey: 'sandbox',
+  inboundUrl: '',
   pace: 1,
   pingMs: 10_000,
   capacity: 1_000,
@@ -59,14 +62,15 @@ const DEFAULTS = {
 }
 
 export function createSandbox(options: SandboxOptions = {}): Sandbox {
-  const { host, latencyMs, signingKey, pace, pingMs, capacity, onFault } = { ...DEFAULTS, ...options }
+  const { host, latencyMs, pingMs, capacity, onFault, ...rest } = { ...DEFAULTS, ...options }
+  const { signingKey, inboundUrl, pace } = rest
   const settings = { latencyMs }
   const timers = createTimers()
   const inbox = createInbox(capacity)
   const carrier = createCarrier({ inbox, timers, pace })
   const callbacks = createCallbacks({ signingKey, timers, pace })
   const relay = createRelay({ carrier, settings, timers, pace })
-  const answers = createAnswers({ inbox, relay })
+  const answers = createAnswers({ inbox, relay, callbacks, inboundUrl })
   const app = createApp({ inbox, answers, carrier, callbacks, settings, timers }, onFault)
   let server: Server | undefined
 

@@ -8,7 +8,8 @@ export type MessageState = 'queued' | 'initiated' | 'sent' | 'delivered' | 'unde
  * Why a message did not arrive: the text of receipts, and the number and the name that REST gives it. `endReason` is how
  * a call ended; `noAnswer` unless told.
  */
-export type Failure = { reason: string; code: number; name: string; endReason?: string }
+/** `endReason` and `answered` are of a call: how it ended, and whether somebody, or something, had taken it. */
+export type Failure = { reason: string; code: number; name: string; endReason?: string; answered?: boolean }
 
 /** One piece of news from the mobile network, `atMs` after the order was answered. */
 export type Step = { state: MessageState; atMs: number; failure?: Failure }
@@ -53,10 +54,10 @@ const SWITCHED_OFF: Failure = {
 const LANDLINE: Failure = { reason: 'Landline or unreachable carrier', code: 30006, name: 'not_routable' }
 
 /** A call that rings and then ends without a person. */
-const unheard = (reason: string, endReason: string): readonly Step[] => [
+const unheard = (reason: string, endReason: string, answered = false): readonly Step[] => [
   { state: 'queued', atMs: 20 },
   { state: 'initiated', atMs: 80 },
-  { state: 'undelivered', atMs: 450, failure: { reason, code: 0, name: endReason, endReason } },
+  { state: 'undelivered', atMs: 450, failure: { reason, code: 0, name: endReason, endReason, answered } },
 ]
 
 type Row = Pick<Scenario, 'ending' | 'title' | 'story' | 'reply'> & Partial<Scenario>
@@ -195,7 +196,7 @@ export const SCENARIOS: readonly Scenario[] = [
     story: 'A machine takes the call, which then hangs up without the code. An SMS is delivered.',
     reply: AT_ONCE,
     steps: DELIVERED,
-    callSteps: unheard('Answering machine', 'decline'),
+    callSteps: unheard('Answering machine', 'decline', true),
   }),
 ]
 

@@ -120,12 +120,13 @@ export function createDeliver(deps: {
   /** Before a second message leaves, the provider's log is asked for the first, where there is one. */
   async function findEarlier(
     send: SendReference,
-    { mayHaveLeftMs, attempt }: Claimed,
+    { mayHaveLeftMs, mayHaveLeftFrom: from = '', attempt }: Claimed,
     message: Message,
     signal: AbortSignal,
   ): Promise<Outcome | undefined> {
     if (mayHaveLeftMs === undefined || !provider.find) return undefined
-    const findings = await provider.find(message, Date.now() - mayHaveLeftMs, signal)
+    const earlier = from === '' ? message : { ...message, from }
+    const findings = await provider.find(earlier, Date.now() - mayHaveLeftMs, signal)
     if (typeof findings === 'object') return findings
     log.info(
       { ...fieldsOf(send), attempt, provider: provider.name, result: findings },

@@ -1,52 +1,36 @@
 /**
- * What people write to our numbers: the keyword is read, the store heeds it, and it is answered once. The text goes no
- * further than this file's first lines. A STOP must not be lost: while Redis is away it is offered again, in the order
- * the messages came, for an hour.
+ * Answers what people write to our numbers: what the websocket brings, once it is heeded, and what an API has heeded and
+ * left to the workers. Each keyword is answered once, when the store lets it leave.
  */
-import { randomUUID } from 'node:crypto'
-import type { Inbound, InboundListener, TextMessage } from '#providers/provider.ts'
+import type { InboundListener, TextMessage } from '#providers/provider.ts'
+import { type Asked, createKeywords, fieldsOf, pause } from '#receipts/keywords.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
 import type { Replies, Reply, ReplyTurn } from '#store/replies.ts'
 import { StoreFault } from '#store/script.ts'
-import type { Heeded, Suppressions } from '#store/suppressions.ts'
-import {
-  type Destination,
-  maskDestination,
-  parseReturnAddress,
-  type Region,
-  regionOf,
-} from '#verification/destination.ts'
+import type { Suppressions } from '#store/suppressions.ts'
+import { type Destination, type Region, regionOf } from '#verification/destination.ts'
 import { alarmsIn } from '#verification/gate.ts'
-import { type Keyword, readKeyword } from '#verification/keyword.ts'
 import type { ObjectionTo } from '#verification/objection.ts'
 import type { Outcome } from '#verification/outcome.ts'
-import { replyText } from '#verification/reply.ts'
+import { REPLY_VALID_MS, replyText } from '#verification/reply.ts'
 import { backoffMs } from '#verification/retry.ts'
 import { segmentsOf } from '#verification/segments.ts'
-import { parseSender } from '#verification/sender.ts'
 import { REPLY_REFERENCE } from '#verification/verification.ts'
 
-const OFFERED_FOR_MS = 3_600_000
-const OFFERED_AGAIN_AFTER_MS = 1_000
-/** Messages waiting for Redis; beyond it the newest is dropped. */
-const WAITING_MAX = 10_000
-/** About half a minute: an answer that comes later than a few minutes is no answer (47 CFR 64.1200(a)(12)). */
+const TURN_AGAIN_AFTER_MS = 1_000
+/** About half a minute. */
 const ATTEMPTS_MAX = 6
-/** The same rule calls five minutes prompt. */
-const VALID_FOR_MS = 300_000
-
-/** A message with a keyword in it, without its text. `cameAt` is by performance.now(). */
-type Asked = {
-  keyword: Keyword
-  destination: Destination
-  sender: string
-  cameAt: number
-  token: string
-}
+/** Answers taken at once of those that were left to the workers, and how often somebody looks for them. */
+const BATCH = 100
+const REST_MS = 1_000
 
 export type InboundMessages = {
   take: InboundListener
+  /** Begins to look for answers that an API has left. */
+  start(): void
+  /** Takes those up that there are; `more` when there may be others. */
+  answerLeft(): Promise<'more' | 'rest'>
   /** Resolves when nothing is being heeded or answered. */
   settled(): Promise<void>
   /** What Redis has not taken yet is offered once more and then given up. */
@@ -65,60 +49,21 @@ export function createInbound(deps: {
 }): InboundMessages {
   const { suppressions, log } = deps
   const stopping = new AbortController()
-  const waiting: Asked[] = []
+  const keywords = createKeywords({ suppressions, log, answer })
   const answering = new Set<Promise<void>>()
   /** The last answer of each of our numbers that waits for its turn. */
   const turns = new Map<string, Promise<unknown>>()
-  let heeding: Promise<void> | undefined
+  let looking: Promise<void> = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
 
   /** Who could get no code gets no answer either: an answer costs money, and anybody can write to us. */
   function answeredRegion(destination: Destination): Region | undefined {
     return deps.objectionTo(destination, 'sms') === undefined ? regionOf(destination) : undefined
   }
 
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer)
-        stopping.signal.removeEventListener('abort', end)
-        resolve()
-      }
-      const timer = setTimeout(end, ms)
-      stopping.signal.addEventListener('abort', end)
-    })
-  }
-
-  async function offer(asked: Asked): Promise<Heeded> {
-    for (;;) {
-      const agoMs = performance.now() - asked.cameAt
-      const last = stopping.signal.aborted || agoMs > OFFERED_FOR_MS
-      try {
-        return await suppressions.heed({ ...asked, agoMs })
-      } catch (error) {
-        if (last || !(error instanceof StoreFault)) throw error
-      }
-      await pause(OFFERED_AGAIN_AFTER_MS)
-    }
-  }
-
-  async function heed(asked: Asked): Promise<void> {
-    try {
-      const { kind } = await offer(asked)
-      log.info({ ...fieldsOf(asked), result: kind }, 'keyword heeded')
-      const region = answeredRegion(asked.destination)
-      if (kind === 'answer' && region) answer(asked, region)
-    } catch (error) {
-      log.error({ ...fieldsOf(asked), fault: faultName(error) }, 'keyword lost')
-    }
-  }
-
-  /** One after the other, so that a START never overtakes the STOP before it. */
-  async function heedAll(): Promise<void> {
-    for (let asked = waiting.shift(); asked; asked = waiting.shift()) await heed(asked)
-    heeding = undefined
-  }
-
-  function answer(asked: Asked, region: Region): void {
+  function answer(asked: Asked): void {
+    const region = answeredRegion(asked.destination)
+    if (!region) return
     const promise = sendAnswer(asked, region).finally(() => answering.delete(promise))
     answering.add(promise)
   }
@@ -134,7 +79,7 @@ export function createInbound(deps: {
       }
       const { waitMs, why: reason } = turn
       if (stopping.signal.aborted || performance.now() + waitMs > giveUpAt) return { reason }
-      await pause(waitMs)
+      await pause(waitMs, stopping.signal)
     }
   }
 
@@ -143,7 +88,7 @@ export function createInbound(deps: {
       return await deps.replies.take(reply)
     } catch (error) {
       if (!(error instanceof StoreFault)) throw error
-      return { kind: 'wait', waitMs: OFFERED_AGAIN_AFTER_MS, why: 'not_sent_in_time' }
+      return { kind: 'wait', waitMs: TURN_AGAIN_AFTER_MS, why: 'not_sent_in_time' }
     }
   }
 
@@ -165,47 +110,60 @@ export function createInbound(deps: {
       reference: REPLY_REFERENCE,
       channel: 'sms' as const,
       body,
-      validForMs: VALID_FOR_MS,
+      validForMs: REPLY_VALID_MS,
     }
     const { segments } = segmentsOf(body)
     for (let attempt = 1; ; attempt++) {
       const reply = { from, region, segments, again: attempt > 1 }
-      const no = await turnOf(reply, asked.cameAt + VALID_FOR_MS)
+      const no = await turnOf(reply, asked.cameAt + REPLY_VALID_MS)
       if (no) return log.warn({ ...fieldsOf(asked), attempt, ...no }, 'answer')
       const outcome = await deps.send(message)
       const fields = { ...fieldsOf(asked), attempt, outcome: outcome.kind }
       if (outcome.kind === 'accepted') return log.info(fields, 'answer')
       log.warn({ ...fields, reason: 'reason' in outcome ? outcome.reason : undefined }, 'answer')
-      if (outcome.kind !== 'busy' || attempt === ATTEMPTS_MAX || stopping.signal.aborted) return
-      await pause(Math.max(backoffMs(attempt, deps.random), outcome.retryAfterMs ?? 0))
+      if (outcome.kind !== 'busy' || attempt >= (outcome.triesMax ?? ATTEMPTS_MAX) || stopping.signal.aborted)
+        return
+      await pause(Math.max(backoffMs(attempt, deps.random), outcome.retryAfterMs ?? 0), stopping.signal)
     }
   }
 
-  function take(message: Inbound): void {
-    const keyword = readKeyword(message.text)
-    const destination = parseReturnAddress(message.from)
-    const sender = parseSender(message.to)?.number
-    log.info({ keyword, destination: destination && maskDestination(destination) }, 'message came in')
-    if (keyword === 'none' || !destination || !sender) return
-    const asked = { keyword, destination, sender, cameAt: performance.now(), token: randomUUID() }
-    if (waiting.length >= WAITING_MAX) {
-      log.error({ ...fieldsOf(asked), reason: 'too_many' }, 'keyword lost')
-      return
+  async function answerLeft(): Promise<'more' | 'rest'> {
+    const { taken, replies } = await suppressions.takeUnanswered(BATCH)
+    const now = performance.now()
+    for (const { agoMs, ...reply } of replies) answer({ ...reply, cameAt: now - agoMs })
+    if (replies.length < taken)
+      log.error({ reason: 'unreadable', count: taken - replies.length }, 'answers dropped')
+    return taken === BATCH ? 'more' : 'rest'
+  }
+
+  async function look(): Promise<void> {
+    let next: 'more' | 'rest' = 'rest'
+    try {
+      next = await answerLeft()
+    } catch (error) {
+      log.debug({ fault: faultName(error) }, 'answers put off')
     }
-    waiting.push(asked)
-    heeding ??= heedAll()
+    if (!stopping.signal.aborted) schedule(next === 'more' ? 0 : REST_MS)
+  }
+
+  function schedule(ms: number): void {
+    timer = setTimeout(() => {
+      looking = look()
+    }, ms)
   }
 
   return {
-    take,
+    take: (message) => void keywords.take(message),
+    start: () => schedule(0),
+    answerLeft,
     async settled() {
-      await heeding
+      await Promise.all([keywords.settled(), looking])
       await Promise.all(answering)
     },
-    stop: () => stopping.abort(),
+    stop() {
+      stopping.abort()
+      keywords.stop()
+      clearTimeout(timer)
+    },
   }
-}
-
-function fieldsOf({ keyword, destination }: Asked): LogFields {
-  return { keyword, destination: maskDestination(destination) }
 }

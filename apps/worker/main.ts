@@ -2,6 +2,7 @@
 import { serve } from '@hono/node-server'
 import { createDeliveryQueue } from '#queue/delivery-queue.ts'
 import { createReceipts } from '#receipts/receipts.ts'
+import { createAlarm } from '#runtime/alarm.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
 import { createLog } from '#runtime/log.ts'
@@ -35,7 +36,8 @@ const vault = createVault(config)
 const keys = createKeys(config.redisPrefix)
 const parts = { redis, keys, policy, vault, senders: config.senders }
 const deliveries = createDeliveries(parts)
-const receipts = createReceipts({ deliveries, forMs: policy.codeTtlMs, log })
+const alarm = createAlarm(log)
+const receipts = createReceipts({ deliveries, forMs: policy.codeTtlMs, alarm, log })
 const objectionTo = createObjectionTo(config)
 const cutOff = new AbortController()
 const inbound = createInbound({
@@ -48,7 +50,7 @@ const inbound = createInbound({
   log,
   random: Math.random,
 })
-const provider = openProvider(config, { onReceipt: receipts.take, onInbound: inbound.take, log })
+const provider = openProvider(config, { onReceipt: receipts.take, onInbound: inbound.take, alarm, log })
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const sweeper = createSweeper({ deliveries, queue, log })
 const deliver = createDeliver({
@@ -92,6 +94,7 @@ const server = await listen({
 log.info({ port: server.port }, 'worker ready for jobs')
 sweeper.start()
 eventsOut?.start()
+if (config.publicUrl !== '') inbound.start()
 
 onShutdown({
   deadlineMs: config.shutdownDeadlineMs,

@@ -3,17 +3,21 @@ import { createFailover } from '#providers/failover.ts'
 import type { InboundListener, Provider, ProviderStatus, ReceiptListener } from '#providers/provider.ts'
 import { createSignalWireRelay } from '#providers/signalwire-relay.ts'
 import { createSignalWireRest } from '#providers/signalwire-rest.ts'
+import type { Alarm } from '#runtime/alarm.ts'
 import type { Log } from '#runtime/log.ts'
 import type { ProviderName } from '#runtime/settings.ts'
 import type { WorkerConfig } from './config.ts'
 
 export function openProvider(
   config: Pick<WorkerConfig, 'providers' | 'signalwire' | 'restUrl' | 'publicUrl'>,
-  { onReceipt, onInbound, log }: { onReceipt: ReceiptListener; onInbound: InboundListener; log: Log },
+  deps: { onReceipt: ReceiptListener; onInbound: InboundListener; alarm: Alarm; log: Log },
 ): Provider {
+  const { onReceipt, onInbound, alarm, log } = deps
   const { project, token } = config.signalwire
-  const say = (provider: string) => (status: ProviderStatus) =>
+  const say = (provider: string) => (status: ProviderStatus) => {
     log.info({ provider, result: status }, 'provider')
+    if (status === 'unauthorized') alarm({ provider, reason: 'credentials_refused' })
+  }
   const open: Record<ProviderName, () => Provider> = {
     relay: () =>
       createSignalWireRelay({
@@ -31,11 +35,24 @@ export function openProvider(
         onStatus: say('signalwire-rest'),
       }),
   }
-  const providers = config.providers.map((name) => open[name]())
+  const providers = config.providers.map((name) => withAlarm(open[name](), alarm))
   const [only] = providers
   if (only && providers.length === 1) return only
-  return createFailover({
+  const failover = createFailover({
     providers,
     onBreaker: (provider, state) => log.warn({ provider, result: `breaker_${state}` }, 'provider'),
   })
+  return withAlarm(failover, alarm)
+}
+
+/** Each is heard by itself: what one of several refuses for good shows in no outcome once another one sends. */
+function withAlarm(provider: Provider, alarm: Alarm): Provider {
+  return {
+    ...provider,
+    async send(message, signal) {
+      const outcome = await provider.send(message, signal)
+      alarm({ provider: provider.name, ...outcome })
+      return outcome
+    },
+  }
 }

@@ -37,6 +37,7 @@ const WORTHWHILE_MS = 500
 const MOVES_ON: ReadonlySet<OutcomeReason> = new Set([
   'not_connected',
   'credentials_refused',
+  'misconfigured',
   'provider_fault',
 ])
 

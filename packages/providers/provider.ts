@@ -3,6 +3,7 @@
  * errors, promises that never settle, frames that go out later) into an Outcome, and never lets a message's text out
  * by any other road.
  */
+import type { Inbound } from '#verification/keyword.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
 import type { Speech } from '#verification/speech.ts'
 import type { Channel } from '#verification/verification.ts'
@@ -45,12 +46,6 @@ export interface Provider {
 export type Findings = Extract<Outcome, { kind: 'found' }> | 'absent' | 'unknowable'
 
 export type ReceiptListener = (receipt: Receipt) => void
-
-/**
- * An SMS that came to one of our numbers. `from` and `to` are as the carrier wrote them; `text` may hold a code or what
- * is nobody's business, and leaves the program by no road.
- */
-export type Inbound = { messageId: string; from: string; to: string; text: string }
 
 /** Called once or more for each message, in no certain order. What comes while no link is up is not told later. */
 export type InboundListener = (message: Inbound) => void

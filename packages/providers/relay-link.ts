@@ -3,9 +3,10 @@
  * a deadline each, and ends it. Every send it takes resolves, whatever becomes of the thread.
  */
 import { Worker } from 'node:worker_threads'
+import type { Inbound } from '#verification/keyword.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
 import { momentNow } from './clock.ts'
-import type { Inbound, TextMessage } from './provider.ts'
+import type { TextMessage } from './provider.ts'
 import type { Dial, News, Order } from './signalwire-relay-thread.ts'
 
 type LinkOptions = { dial: Dial; connectTimeoutMs: number; sendTimeoutMs: number }

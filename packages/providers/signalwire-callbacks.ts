@@ -1,11 +1,13 @@
 /**
- * Reads a status callback of SignalWire's REST: whether SignalWire signed it, and which news it brings. Forms come from
- * the Compatibility API, JSON from the newer ones; each signs in a way of its own.
+ * Reads what SignalWire's REST posts to us: whether SignalWire signed it, and which news of a message, or which message
+ * to one of our numbers, it brings. Forms come from the Compatibility API, JSON from the newer ones; each signs in a way
+ * of its own.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Inbound } from '#verification/keyword.ts'
 import type { Receipt } from '#verification/outcome.ts'
 import { newsOfCall } from './signalwire-calls.ts'
-import { fieldsOf, receiptOf } from './signalwire-replies.ts'
+import { fieldsOf, inboundOf, receiptOf } from './signalwire-replies.ts'
 
 /** As it came: `target` is path and query, `body` the bytes before anybody parsed them. */
 export type Callback = { target: string; contentType: string; signature: string; body: string }
@@ -13,13 +15,44 @@ export type Callback = { target: string; contentType: string; signature: string;
 /** `nothing`: genuine, but no news of a message of ours. */
 export type CallbackRead = { kind: 'receipt'; receipt: Receipt } | { kind: 'nothing' } | { kind: 'forged' }
 
+export type InboundRead = { kind: 'inbound'; message: Inbound } | { kind: 'nothing' } | { kind: 'forged' }
+
 /** What callers put on the callback's address to know the send again. */
 export const REFERENCE_PARAMETER = 'reference'
 
-/**
- * @param publicUrl scheme, host and path under which SignalWire reaches us: what it signed, whatever proxies made of it
- */
 export function createCallbackReader(options: { publicUrl: string; signingKey: string }) {
+  const isSigned = createSignatureCheck(options)
+  return (callback: Callback): CallbackRead => {
+    if (!isSigned(callback)) return { kind: 'forged' }
+    const reference = new URLSearchParams(callback.target.split('?')[1]).get(REFERENCE_PARAMETER)
+    const news = isForm(callback.contentType) ? newsOfForm(callback.body) : newsOfJson(callback.body)
+    const receipt = receiptOf({ ...news, tags: [reference] })
+    return receipt ? { kind: 'receipt', receipt } : { kind: 'nothing' }
+  }
+}
+
+/** Reads what SignalWire posts where a number of ours says that its messages go; always a form. */
+export function createInboundReader(options: { publicUrl: string; signingKey: string }) {
+  const isSigned = createSignatureCheck(options)
+  return (callback: Callback): InboundRead => {
+    if (!isSigned(callback)) return { kind: 'forged' }
+    if (!isForm(callback.contentType)) return { kind: 'nothing' }
+    const {
+      MessageSid: id,
+      From: from,
+      To: to,
+      Body: body,
+    } = Object.fromEntries(new URLSearchParams(callback.body))
+    const message = inboundOf({ id, from, to, body })
+    return message ? { kind: 'inbound', message } : { kind: 'nothing' }
+  }
+}
+
+/**
+ * @param options.publicUrl scheme, host and path under which SignalWire reaches us: what it signed, whatever proxies
+ *   made of it
+ */
+function createSignatureCheck(options: { publicUrl: string; signingKey: string }) {
   const origins = spellingsOf(options.publicUrl)
 
   /** In constant time, and through all spellings whichever is right. */
@@ -40,13 +73,7 @@ export function createCallbackReader(options: { publicUrl: string; signingKey: s
     return mac.update(pairs.flat().join('')).digest('base64')
   }
 
-  return (callback: Callback): CallbackRead => {
-    if (!isSigned(callback)) return { kind: 'forged' }
-    const reference = new URLSearchParams(callback.target.split('?')[1]).get(REFERENCE_PARAMETER)
-    const news = isForm(callback.contentType) ? newsOfForm(callback.body) : newsOfJson(callback.body)
-    const receipt = receiptOf({ ...news, tags: [reference] })
-    return receipt ? { kind: 'receipt', receipt } : { kind: 'nothing' }
-  }
+  return isSigned
 }
 
 /** With and without the scheme's own port: SignalWire signs either. */
@@ -63,19 +90,18 @@ const isForm = (contentType: string) => /^application\/x-www-form-urlencoded\b/i
 function newsOfForm(body: string) {
   const form = new URLSearchParams(body)
   const state = form.get('MessageStatus')
-  const code = form.get('ErrorCode')
   return {
     id: form.get('MessageSid'),
     state: state === 'sending' ? 'initiated' : state,
-    reason: code ? `error ${code}` : '',
+    code: form.get('ErrorCode'),
   }
 }
 
 function newsOfJson(body: string) {
   const { id, status, error_message, error_code, params } = fieldsOf(parsed(body))
-  const { call_id, call_state, end_reason } = fieldsOf(params)
-  if (call_id !== undefined) return { id: call_id, ...newsOfCall(call_state, end_reason) }
-  return { id, state: status, reason: error_message ?? error_code }
+  const call = fieldsOf(params)
+  if (call.call_id !== undefined) return { id: call.call_id, ...newsOfCall(call) }
+  return { id, state: status, reason: error_message, code: error_code }
 }
 
 function parsed(body: string): unknown {

@@ -36,19 +36,27 @@ export function callOf({ from, to, speech }: SpokenMessage, callback: string | u
 }
 
 /** Hung up after it was answered: the code was heard, as far as anybody can tell. */
-const ENDS: Readonly<Record<string, { state: ReceiptState; reason?: string }>> = {
+const ENDS: Readonly<Record<string, CallNews>> = {
   hangup: { state: 'delivered' },
   busy: { state: 'undelivered', reason: 'busy' },
   noanswer: { state: 'undelivered', reason: 'no answer' },
   cancel: { state: 'undelivered', reason: 'no answer' },
-  decline: { state: 'undelivered', reason: 'declined, or a machine' },
 }
 
-/** News of a call by its state and, once it has ended, by how; both as SignalWire spells them. */
-export function newsOfCall(state: unknown, endReason: unknown): { state?: ReceiptState; reason?: string } {
-  if (state !== 'ended') return {}
-  const end = String(endReason)
+type CallNews = { state?: ReceiptState; reason?: string }
+
+/** News of a call by its state and, once it has ended, by how; as SignalWire spells them. */
+export function newsOfCall(params: Partial<Record<string, unknown>>): CallNews {
+  if (params.call_state !== 'ended') return {}
+  const end = String(params.end_reason)
     .replace(/[^a-z]/gi, '')
     .toLowerCase()
+  if (end === MACHINE_END) return { state: 'undelivered', reason: whoDeclined(params) }
   return ENDS[end] ?? { state: 'failed', reason: `call ended: ${end}` }
+}
+
+/** Once a call was answered, nobody declines it but our document, when a machine has picked up. */
+function whoDeclined({ start_time, answer_time }: Partial<Record<string, unknown>>): string {
+  if (Number(answer_time) > 0) return 'machine'
+  return Number(start_time) > 0 ? 'declined' : 'declined, or a machine'
 }

@@ -5,10 +5,11 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { SignalWire } from '@signalwire/realtime-api'
+import type { Inbound } from '#verification/keyword.ts'
 import { type Moment, msBetween } from '#verification/moment.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
 import { momentNow } from './clock.ts'
-import type { Inbound, TextMessage } from './provider.ts'
+import type { TextMessage } from './provider.ts'
 import { inboundOf, outcomeOfRejection, outcomeOfReply, receiptOf } from './signalwire-replies.ts'
 
 /** What a thread connects to. `host` undefined is SignalWire's own. */

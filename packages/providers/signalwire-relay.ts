@@ -3,8 +3,9 @@
  * silent, worn out) and how soon another is dialled. It never hands a message to a link that is not known to be up,
  * because the SDK would keep it and send it later.
  */
+import type { Inbound } from '#verification/keyword.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
-import { type Inbound, type Message, NOT_OURS, type Provider, type ProviderStatus } from './provider.ts'
+import { type Message, NOT_OURS, type Provider, type ProviderStatus } from './provider.ts'
 import { type BackoffOptions, createBackoff } from './relay-backoff.ts'
 import { type EndOfLink, type Link, openLink } from './relay-link.ts'
 

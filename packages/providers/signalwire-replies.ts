@@ -3,9 +3,9 @@
  * into our Outcome and Receipt, and a message it brings into our Inbound. Total: any value gets an answer, and no text
  * of SignalWire's gets through unwashed.
  */
+import type { Inbound } from '#verification/keyword.ts'
 import type { Outcome, OutcomeReason, Receipt, ReceiptState } from '#verification/outcome.ts'
-import type { Inbound } from './provider.ts'
-import { refusalOf } from './signalwire-codes.ts'
+import { refusalInWords, refusalOf } from './signalwire-codes.ts'
 
 const busy = (reason: OutcomeReason): Outcome => ({ kind: 'busy', reason })
 const unknown = (reason: OutcomeReason): Outcome => ({ kind: 'unknown', reason })
@@ -48,18 +48,24 @@ const STATES: Record<ReceiptState, true> = {
   failed: true,
 }
 
-/** The receipt in a message update of the SDK; undefined when it is none of ours to tell. */
+/** The receipt in a message update of the SDK, or in a callback; undefined when it is none of ours to tell. */
 export function receiptOf(update: unknown): Receipt | undefined {
-  const { id, state, tags, reason } = fieldsOf(update)
+  const { id, state, tags, reason, code } = fieldsOf(update)
   if (typeof id !== 'string' || id === '' || !isReceiptState(state)) return undefined
   const reference: unknown = Array.isArray(tags) ? tags[0] : undefined
-  const washed = typeof reason === 'string' ? washReason(reason) : ''
+  const why = reasonOf(String(code ?? ''), typeof reason === 'string' ? reason : '')
   return {
     messageId: id,
     state,
     ...(typeof reference === 'string' && { reference }),
-    ...(washed && { reason: washed }),
+    ...(why && { reason: why }),
   }
+}
+
+/** Our word for the code, or for words that are a code's name; else what the carrier says, washed. */
+function reasonOf(code: string, words: string): string {
+  const known = refusalOf(code) ?? refusalInWords(words)
+  return known?.reason ?? washReason(words || (code && `error ${code}`))
 }
 
 /** The longest text SignalWire sends; of an inbound one no more is taken on. */

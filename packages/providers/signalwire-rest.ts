@@ -5,6 +5,7 @@
  */
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
 import type { Findings, Message, Provider, ProviderStatus, SpokenMessage, TextMessage } from './provider.ts'
+import { type BackoffOptions, createBackoff } from './relay-backoff.ts'
 import { type Answered, createRestClient, type Reply } from './rest-client.ts'
 import { REFERENCE_PARAMETER } from './signalwire-callbacks.ts'
 import { callOf } from './signalwire-calls.ts'
@@ -21,12 +22,15 @@ export type SignalWireRestOptions = {
   onStatus?(status: ProviderStatus): void
   /** Default 8,000; below the lease of an attempt. */
   sendTimeoutMs?: number
+  /** How often it is asked whether it is well, while it is not known to be. */
+  backoff?: BackoffOptions
 }
 
 /** SignalWire's bounds of a validity period. */
 const VALIDITY_MAX_S = 172_800
 
 const FIND_TIMEOUT_MS = 3_000
+const NEVER = new AbortController().signal
 /** Newest first; more than one number can have been sent within a code's life. */
 const LOG_PAGE = 50
 /** Two clocks, and a log that counts in seconds; less than lies between two sends of one code. */
@@ -39,13 +43,41 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
   const { project, token, baseUrl, callbackUrl, onStatus, sendTimeoutMs = 8_000 } = options
   const client = createRestClient({ baseUrl, user: project, password: token })
   const account = `/api/laml/2010-04-01/Accounts/${encodeURIComponent(project)}`
-  let status: ProviderStatus = 'ready'
+  const backoff = createBackoff(options.backoff)
+  let status: ProviderStatus = 'connecting'
+  let readySinceMs = 0
+  let probe: NodeJS.Timeout | 'running' | undefined
 
   /** There is no connection to look at: the last request says how things stand. */
   function show(now: ProviderStatus): void {
-    if (status === now || status === 'closed') return
+    if (status === 'closed') return
+    const before = status
     status = now
-    onStatus?.(now)
+    if (now === 'ready') {
+      backoff.connected()
+      if (before !== now) readySinceMs = performance.now()
+    }
+    if (now === 'unreachable')
+      probeAfter(backoff.afterLoss(before === 'ready' ? performance.now() - readySinceMs : 0))
+    if (now === 'unauthorized') probeAfter(backoff.afterRefusal())
+    if (before !== now) onStatus?.(now)
+  }
+
+  /** Until it is well again: without sends nobody else would find out. One question at a time. */
+  function probeAfter(waitMs: number): void {
+    probe ??= setTimeout(ask, waitMs)
+  }
+
+  async function ask(): Promise<void> {
+    if (status === 'ready' || status === 'closed') {
+      probe = undefined
+      return
+    }
+    probe = 'running'
+    const path = `${account}/Messages?PageSize=1`
+    const reply = await client.ask({ method: 'GET', path, timeoutMs: FIND_TIMEOUT_MS, signal: NEVER })
+    probe = undefined
+    show(statusAfterProbe(reply))
   }
 
   function callbackFor({ reference }: Message): string | undefined {
@@ -62,6 +94,7 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
     return { path: '/api/calling/calls', body: { type: 'application/json', text } }
   }
 
+  probeAfter(0)
   return {
     name: 'signalwire-rest',
     channels: ['sms', 'call'],
@@ -91,6 +124,7 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
     },
     async close() {
       show('closed')
+      if (probe !== 'running') clearTimeout(probe)
       client.close()
     },
   }
@@ -129,23 +163,39 @@ function outcomeOfSuccess(body: unknown): Outcome {
   return typeof id === 'string' && id !== '' ? { kind: 'accepted', messageId: id } : unknown('no_message_id')
 }
 
+const REFUSED: Refusal = { kind: 'rejected', reason: 'refused_by_provider' }
+/** A space or project that is none: no word about the number, and another road may exist. */
+const NOT_THERE: Refusal = { kind: 'busy', reason: 'misconfigured' }
+
+/** Such a code beside a 5xx may stand for a fault after the message was taken. */
+const SAYS_NOTHING: ReadonlySet<OutcomeReason> = new Set(['provider_fault', 'carrier_refused'])
+
 /** Undefined where the answer does not say that nothing was sent. */
 function refusalIn({ status, body, retryAfterMs }: Omit<Answered, 'kind'>): Refusal | undefined {
   const { code, errors } = fieldsOf(body)
   const [first] = Array.isArray(errors) ? errors : []
   const coded = refusalOf(String(code ?? fieldsOf(first).code))
   if (status >= 400 && status < 500) {
-    return coded ?? refusalOf(String(status)) ?? { kind: 'rejected', reason: 'refused_by_provider' }
+    return coded ?? (status === 404 ? NOT_THERE : refusalOf(String(status))) ?? REFUSED
   }
-  if (status === 503 && (coded || retryAfterMs !== undefined)) {
-    return coded ?? { kind: 'busy', reason: 'provider_fault' }
+  const said = status >= 500 && coded && !SAYS_NOTHING.has(coded.reason) ? coded : undefined
+  if (status !== 503) return said
+  if (coded?.reason === 'provider_fault' || retryAfterMs !== undefined) {
+    return said ?? { kind: 'busy', reason: 'provider_fault' }
   }
-  return status >= 500 && coded?.reason !== 'provider_fault' ? coded : undefined
+  return said
 }
 
 function statusAfter(reply: Reply, outcome: Outcome): ProviderStatus {
   if (reply.kind === 'unanswered') return 'unreachable'
   return outcome.kind === 'busy' && outcome.reason === 'credentials_refused' ? 'unauthorized' : 'ready'
+}
+
+/** Whoever may read the log may send. A space or project that is none answers 404. */
+function statusAfterProbe(reply: Reply): ProviderStatus {
+  if (reply.kind === 'unanswered') return 'unreachable'
+  if ([401, 403, 404].includes(reply.status)) return 'unauthorized'
+  return reply.status < 300 || reply.status === 429 ? 'ready' : 'unreachable'
 }
 
 /**

@@ -3,6 +3,7 @@
  * by the provider's id alone; it may come before we have written that id down, so one that finds no send is offered
  * again a few times. One that Redis does not take is kept until it does, for as long as the code lives.
  */
+import type { Alarm } from '#runtime/alarm.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
 import type { Deliveries } from '#store/deliveries.ts'
@@ -31,9 +32,17 @@ export type Receipts = {
   stop(): Promise<void>
 }
 
-/** @param deps.forMs how long a receipt is worth keeping: the life of a code */
-export function createReceipts(deps: { deliveries: Deliveries; forMs: number; log: Log }): Receipts {
-  const { deliveries, forMs, log } = deps
+/**
+ * @param deps.forMs how long a receipt is worth keeping: the life of a code
+ * @param deps.alarm told of each receipt that moves its send
+ */
+export function createReceipts(deps: {
+  deliveries: Deliveries
+  forMs: number
+  alarm: Alarm
+  log: Log
+}): Receipts {
+  const { deliveries, forMs, alarm, log } = deps
   /** They found no send, and are offered again in a while. */
   const early = new Map<Waiting, NodeJS.Timeout>()
   /** Redis did not take them. */
@@ -58,8 +67,10 @@ export function createReceipts(deps: { deliveries: Deliveries; forMs: number; lo
     try {
       const send = await findSend(receipt)
       if (!send) offerAgain(one)
-      else if ((await deliveries.takeReceipt(send, receipt)).kind === 'moved')
+      else if ((await deliveries.takeReceipt(send, receipt)).kind === 'moved') {
+        alarm(receipt)
         log.info(fieldsOf(receipt, send), 'receipt')
+      }
       return true
     } catch (error) {
       if (error instanceof StoreFault) keep(one)

@@ -9,7 +9,7 @@
 -- Replies {'claimed', sealed number and code, locale, channel, attempt (1, 2, ...), ms left until the last moment to
 --          submit, ms since the first attempt began that may have left (-1: none may), number's tag, line,
 --          verification's key, send, ms until the one that was asked for is to be looked at again (-1: it is this one),
---          sealed context or ''}
+--          sealed context or '', our number that may have been sent from or ''}
 --         {'wait', ms}: another worker holds it, or its time or its turn has not come; look again then
 --         {'closed', why}: nothing is to be done any more: gone | its state in the ledger
 --         {'no_line', number's tag, channel}: its line is none of policy.lines; ask again with one that is
@@ -37,9 +37,10 @@ local function look(key, send) return look_at(key, send, token, suppressions, no
 
 local function claimed(s, attempt, again_ms)
   local fields = redis.call('HMGET', s.key, 'sealed', 'locale', 'context')
+  local left_ms, left_from = may_have_left(s, attempt, now)
   return {
-    'claimed', fields[1], fields[2], s.channel, attempt, s.deadline - now, may_have_left_for(s, attempt, now),
-    s.to_tag, s.line, s.key, s.send, again_ms, fields[3] or '',
+    'claimed', fields[1], fields[2], s.channel, attempt, s.deadline - now, left_ms,
+    s.to_tag, s.line, s.key, s.send, again_ms, fields[3] or '', left_from,
   }
 end
 
@@ -93,7 +94,7 @@ local function take(s)
   local attempts = s.attempts + 1
   move_send(s.key, s.send, 'submitting', now, 'token', token, 'lease', now + policy.lease_ms,
     'attempts', attempts, 'submitted', s.submitted + 1)
-  note_claim(s.key, s.send, attempts, now - s.at)
+  note_claim(s.key, s.send, attempts, now - s.at, policy.lines[line].number)
   redis.call('HDEL', s.key, send_field(s.send, 'retry'))
   look_again_at(s.agenda, s.id, now + policy.lease_ms, now)
   return attempts

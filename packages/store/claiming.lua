@@ -51,11 +51,15 @@ local function look_at(key, send, token, suppressions, now)
   return s
 end
 
--- ms since the first attempt began whose message may have left; -1 when none may.
-local function may_have_left_for(s, attempt, now)
+-- ms since the first attempt began whose message may have left, and our number it went out from, '' where that is not
+-- known; -1 when none may.
+local function may_have_left(s, attempt, now)
   for earlier = 1, attempt - 1 do
     local began, _, outcome = get_attempt(s.key, s.send, earlier)
-    if began and outcome ~= 'busy' then return now - s.at - began end
+    if began and outcome ~= 'busy' then
+      local first, other = get_send(s.key, s.send, 'from', 'from' .. earlier)
+      return now - s.at - began, other or first or ''
+    end
   end
-  return -1
+  return -1, ''
 end

@@ -48,6 +48,8 @@ export type Claimed = Letter &
     context?: Context
     /** How long ago the first attempt began whose message may have left; absent when none may. */
     mayHaveLeftMs?: number
+    /** Our number that attempt went out from, which may be one of ours no more. */
+    mayHaveLeftFrom?: string
   }
 export type Claim =
   | Claimed
@@ -125,6 +127,7 @@ export function createDeliveries(deps: {
       channel,
       from: lines.senderOf({ line: textAt(reply, 8), tag: textAt(reply, 7), channel }),
       ...(numberAt(reply, 6) < 0 ? {} : { mayHaveLeftMs: numberAt(reply, 6) }),
+      ...(textAt(reply, 13) === '' ? {} : { mayHaveLeftFrom: textAt(reply, 13) }),
     }
   }
 
@@ -165,6 +168,7 @@ export function createDeliveries(deps: {
           waitMs,
           outcome.provider ?? '-',
           from,
+          ('triesMax' in outcome && outcome.triesMax) || 0,
           formatReference(send),
           MESSAGE_TTL_S,
         ],

@@ -27,6 +27,7 @@
  * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | record |
  * | `{P}:@s:TAG` | hash: our number -> ms when this number told it to stop; kept when a number is erased | five years | heed |
  * | `{P}:@w:TAG:SENDER:KEYWORD` | string: which message of a number was answered by us | a day | heed |
+ * | `{P}:@unanswered` | list: keywords whose answer an API leaves to the workers, oldest first; numbers are sealed | five minutes, renewed | heed |
  * | `{P}:@l:SENDER` | sorted set: what waits to leave from one of our numbers, by its last moment | life of a code, renewed | start, resend, claim, record; removed from by what ends a send |
  * | `{P}:@p:SENDER` | string: until when what has left keeps the number busy | life of a code, renewed | claim, reply |
  * | `{P}:@t:TOKEN` | string: which send a claim was given instead of the one it asked for | lease of an attempt | claim |
@@ -105,6 +106,7 @@ export function createKeys(prefix: string) {
       if (!application || !verification) throw new Error('A script named no verification')
       return { application, verification }
     },
+    unanswered: () => `${all}unanswered`,
     answer: (tag: string, sender: string, keyword: Keyword) => `${all}w:${tag}:${sender}:${keyword}`,
   }
 }

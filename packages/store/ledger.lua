@@ -7,7 +7,7 @@
 -- Fields of send N, `N:name`:
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move since), attempts and submitted (messages that
 --   may have left; neither is there before the first), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason,
---   from (our number), aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took,
+--   from (our number it was first claimed for), fromK (of attempt K, where it is another), aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took,
 --   reason, and our number where it is another than `from`, parted by spaces)
 --@include line.lua
 --@include holding.lua
@@ -53,15 +53,25 @@ local function get_attempt(key, send, attempt)
   return tonumber(began or noted), provider, outcome
 end
 
+-- All attempts of a send go out from one number, unless that is one of ours no more. Answers whether it is another. Calls
+-- have a line together, which names none.
+local function note_from(key, send, attempt, from)
+  if not from or redis.call('HSETNX', key, send_field(send, 'from'), from) == 1 then return false end
+  if get_send(key, send, 'from') == from then return false end
+  redis.call('HSET', key, send_field(send, 'from' .. attempt), from)
+  return true
+end
+
 -- Notes that an attempt begins. The first attempt and the last ones are kept, and every one that may have left: a hash
 -- of more than 128 fields would cost several times as much.
 local ATTEMPTS_KEPT = 6
-local function note_claim(key, send, attempt, began)
+local function note_claim(key, send, attempt, began, from)
   redis.call('HSET', key, send_field(send, 'a' .. attempt), began)
+  note_from(key, send, attempt, from)
   local old = attempt - ATTEMPTS_KEPT + 1
   if old <= 1 then return end
   local _, _, outcome = get_attempt(key, send, old)
-  if outcome == 'busy' then redis.call('HDEL', key, send_field(send, 'a' .. old)) end
+  if outcome == 'busy' then redis.call('HDEL', key, send_field(send, 'a' .. old), send_field(send, 'from' .. old)) end
 end
 
 -- Agenda and id of a verification, whose keys begin alike (keys.ts).

@@ -11,6 +11,7 @@ import {
   type Scope,
 } from '#verification/gate.ts'
 import type { Policy, WindowLimit } from '#verification/policy.ts'
+import { REPLY_VALID_MS } from '#verification/reply.ts'
 import type { Keys } from './keys.ts'
 
 type Value = string | number | boolean | undefined | readonly Value[] | { readonly [name: string]: Value }
@@ -54,6 +55,7 @@ export function luaPolicy(policy: Policy): string {
     idempotency_ttl_ms: policy.idempotencyTtlMs,
     suppression_ttl_ms: policy.suppressionTtlMs,
     reply_wait_ms: policy.replyWaitMs,
+    reply_valid_ms: REPLY_VALID_MS,
     clock_skew_ms: policy.clockSkewMs,
     burst_ms: policy.burstMs,
     turn_longest_ms: policy.turnLongestMs,
@@ -107,8 +109,13 @@ function luaRules(
 }
 
 /** The lines of our numbers by their keys, as line.lua reads them. */
-export function luaLines(lines: readonly { key: string; paceKey: string; segmentMs: number }[]): string {
-  const entries = lines.map(({ key, paceKey, segmentMs }) => [key, { pace: paceKey, segment_ms: segmentMs }])
+export function luaLines(
+  lines: readonly { key: string; paceKey: string; segmentMs: number; number?: string }[],
+): string {
+  const entries = lines.map(({ key, paceKey, segmentMs, number }) => [
+    key,
+    { pace: paceKey, segment_ms: segmentMs, number },
+  ])
   return `policy.lines = ${literal(Object.fromEntries(entries))}\n`
 }
 

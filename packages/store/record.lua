@@ -5,7 +5,8 @@
 -- KEYS[3] message      string: the send's reference, for a receipt that carries the provider's message id alone
 -- ARGV    id, send, fencing token, outcome (accepted | rejected | busy | unknown | found | withheld), provider's message
 --         id or '', reason or '', ms until a busy attempt may be made again, provider that was asked or '-', our number
---         or '', reference, s that the message id leads back to it
+--         or '', how many attempts may be busy for this reason (0: any number), reference, s that the message id leads
+--         back to it
 --
 -- Replies {'recorded', state}: the send has come to rest
 --         {'retry', ms}: the send is to be tried again then
@@ -19,7 +20,7 @@
 --@include ledger.lua
 
 local key, agenda, message_key = unpack(KEYS)
-local id, send, token, outcome, message, reason, wait_ms, provider, from, reference, message_s = unpack(ARGV)
+local id, send, token, outcome, message, reason, wait_ms, provider, from, tries_max, reference, message_s = unpack(ARGV)
 local now = now_ms()
 if message ~= '' then redis.call('SET', message_key, reference, 'EX', message_s) end
 local state, held, submitted, attempts, at, retry =
@@ -63,11 +64,7 @@ local function retry_in(ms, waiting, ...)
 end
 
 local note = { began, provider, outcome, now - at - began, reason }
--- All attempts of a send go out from one number, unless that is one of ours no more.
-if from ~= '' and redis.call('HSETNX', key, send_field(send, 'from'), from) == 0
-  and get_send(key, send, 'from') ~= from then
-  note[6] = from
-end
+if from ~= '' and note_from(key, send, attempts, from) then note[6] = from end
 redis.call('HSET', key, send_field(send, 'a' .. attempts), table.concat(note, ' '))
 if message ~= '' then redis.call('HSET', key, send_field(send, 'message'), message) end
 if state ~= 'submitting' and not lost then return { 'recorded', state } end
@@ -75,6 +72,18 @@ if state ~= 'submitting' and not lost then return { 'recorded', state } end
 local left = submitted - 1
 if outcome == 'accepted' then return rest('accepted') end
 if outcome == 'found' then return rest('accepted', 'submitted', left) end
+
+-- Attempts that were busy for this reason, this one included.
+local function tries()
+  local count = 0
+  for attempt = 1, attempts do
+    local earlier = get_send(key, send, 'a' .. attempt)
+    if earlier and string.match(earlier, '^%d+ %S+ busy %d+ (%S+)') == reason then count = count + 1 end
+  end
+  return count
+end
+
+if outcome == 'busy' and tonumber(tries_max) > 0 and tries() >= tonumber(tries_max) then outcome = 'rejected' end
 
 if outcome == 'withheld' then return rest(left > 0 and 'unknown' or 'suppressed', 'submitted', left, 'reason', reason) end
 -- Then the send stays unknown, never told as unsent.

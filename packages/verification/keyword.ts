@@ -8,6 +8,12 @@
 export type Keyword = 'stop' | 'start' | 'help'
 
 /**
+ * An SMS that came to one of our numbers. `from` and `to` are as the carrier wrote them; `text` may hold a code or what
+ * is nobody's business, and leaves the program by no road.
+ */
+export type Inbound = { messageId: string; from: string; to: string; text: string }
+
+/**
  * `yes` is no keyword: it answers a question, and this service asks none. Taken for `start` it could undo a stop by a
  * word that was meant for something else.
  */

@@ -12,8 +12,13 @@ export type OutcomeReason =
   | 'not_connected'
   | 'credentials_refused'
   | 'rate_limited'
+  | 'daily_limit'
   | 'provider_fault'
   | 'refused_by_provider'
+  | 'carrier_refused'
+  | 'content_filtered'
+  | 'phone_unreachable'
+  | 'too_late'
   | 'not_reachable'
   | 'opted_out'
   | 'misconfigured'
@@ -27,7 +32,8 @@ export type OutcomeReason =
 /**
  * - `accepted`: the provider took the message and gave it an id. Not yet delivered.
  * - `rejected`: a permanent no; never tried again.
- * - `busy`: known not to have been sent; may be tried again, after `retryAfterMs` when the provider said so.
+ * - `busy`: known not to have been sent; may be tried again, after `retryAfterMs` when the provider said so. Once
+ *   `triesMax` attempts at a send have come to the same reason, it is a permanent no.
  * - `unknown`: the frame may have left; nobody can say whether the message will arrive.
  * - `found`: nothing was sent this time, because an earlier attempt nobody knew the end of turned out to be accepted.
  * - `withheld`: no provider was asked, because the settings have come to speak against the number.
@@ -35,7 +41,7 @@ export type OutcomeReason =
 export type Outcome = (
   | { kind: 'accepted'; messageId: string }
   | { kind: 'rejected'; reason: OutcomeReason }
-  | { kind: 'busy'; reason: OutcomeReason; retryAfterMs?: number }
+  | { kind: 'busy'; reason: OutcomeReason; retryAfterMs?: number; triesMax?: number }
   | { kind: 'unknown'; reason: OutcomeReason }
   | { kind: 'found'; messageId: string }
   | { kind: 'withheld'; reason: Objection }
@@ -50,6 +56,7 @@ export type ReceiptState = (typeof RECEIPT_STATES)[number]
 
 /**
  * News about a message from the carrier, in any order and any number of times. `reference` is what we put on the
- * message when we sent it, where the provider returns it.
+ * message when we sent it, where the provider returns it. `reason` is our own word (OutcomeReason) where there is one,
+ * else the carrier's, washed.
  */
 export type Receipt = { messageId: string; reference?: string; state: ReceiptState; reason?: string }

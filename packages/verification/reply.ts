@@ -4,6 +4,9 @@
  */
 import type { Keyword } from './keyword.ts'
 
+/** An answer that comes later is none: 47 CFR 64.1200(a)(12) calls five minutes prompt. */
+export const REPLY_VALID_MS = 300_000
+
 /** Longest contact that leaves the answer to HELP one segment. */
 export const CONTACT_LONGEST = 60
 

@@ -105,6 +105,14 @@ export function createVault(options: { codeKeys: readonly MasterKey[]; destinati
         openAny(sealed, boundTo('context', owner))?.toString().split('\0') ?? []
       return payee === undefined ? undefined : ({ amount, currency, payee } as Context)
     },
+    /** The number that is to be answered by `sender`, one of ours; opens as nothing else. */
+    sealAddressee(destination: Destination, sender: string): string {
+      return sealWith(current, Buffer.from(destination), addresseeOf(sender))
+    },
+    openAddressee(sealed: string, sender: string): Destination | undefined {
+      const opened = openAny(sealed, addresseeOf(sender))
+      return opened && openedDestination(opened.toString())
+    },
     /** Tells two payments of one number and purpose apart, and says nothing else about them. */
     tagContext(
       context: Context,
@@ -145,6 +153,8 @@ function macWith(key: Key, code: Code, owner: CodeOwner): string {
 function boundTo(what: 'letter' | 'context', { application, id }: LetterOwner): Buffer {
   return Buffer.from(`${what}\0${application}\0${id}`)
 }
+
+const addresseeOf = (sender: string) => Buffer.from(`addressee\0${sender}`)
 
 /**
  * Two digits a byte, `f` between and after: with nonce, tag and key id the sealed copy stays under 64 characters, the

@@ -6,7 +6,7 @@ import { freshDestination } from '#test/fixtures/store.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { Policy } from '#verification/policy.ts'
 import { type Api, apiOn, FORM_APPLICATION, failingApi, jsonOf, WITH_KEYS } from './api.ts'
-import { signedForm } from './callbacks.ts'
+import { INBOUND_PATH, signedForm } from './callbacks.ts'
 import { complaintsAbout, operations } from './document.ts'
 
 const connection = useRedis()
@@ -288,6 +288,17 @@ const rows: Row[] = [
     },
   ],
   ['post /callbacks/signalwire', 403, PROBLEM, () => api().post('/callbacks/signalwire', {})],
+  [
+    'post /callbacks/signalwire/inbound',
+    200,
+    'text/xml',
+    () => {
+      const fields = { MessageSid: 'm', From: '+12025550123', To: '+12025550199', Body: 'Thanks' }
+      const { path, body, headers } = signedForm('', fields, INBOUND_PATH)
+      return api().postText(path, body, headers)
+    },
+  ],
+  ['post /callbacks/signalwire/inbound', 403, PROBLEM, () => api().post('/callbacks/signalwire/inbound', {})],
   [
     'get /v1/verifications/{id}/events',
     200,

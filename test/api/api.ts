@@ -11,6 +11,7 @@ import type { Readiness } from '#api/health.ts'
 import { createKeyRing, type KeyRing } from '#api/key-ring.ts'
 import { createStreams } from '#api/streams.ts'
 import type { Captcha } from '#captcha/captcha.ts'
+import { createKeywords } from '#receipts/keywords.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import type { Verifications } from '#store/verifications.ts'
 import { destinationKey, freshDestination, storeOn, testVault, wrongFor } from '#test/fixtures/store.ts'
@@ -154,6 +155,7 @@ export function apiOn(redis: Redis, options: Options = {}) {
       receipts.push(receipt)
       return options.storesReceipts?.() ?? true
     },
+    takeInbound: createKeywords({ suppressions: store.suppressions, log }).take,
     readiness: readiness ?? (async () => undefined),
     formAnswerMs: options.formAnswerMs ?? 0,
     log,
@@ -243,6 +245,7 @@ export function failingApi(fault: Error) {
     streams: createStreams({ readMany: fail, limits: STREAMS, log: keptLog([]) }),
     enqueue: () => {},
     takeReceipt: fail,
+    takeInbound: async () => false,
     readiness: async () => 'redis_unreachable',
     formAnswerMs: 0,
     log: keptLog([]),

@@ -82,7 +82,12 @@ describe('a code that is returned, logged or carried along:', () => {
 describe('news that somebody made up:', () => {
   it('a callback that is not signed, or was changed, or is older than what is known moves nothing', async () => {
     const api = apiOn(connection.redis)
-    const receipts = createReceipts({ deliveries: api.store.deliveries, forMs: 300_000, log: silentLog })
+    const receipts = createReceipts({
+      deliveries: api.store.deliveries,
+      forMs: 300_000,
+      alarm: () => {},
+      log: silentLog,
+    })
     const { id } = await api.start()
     const send = { application: 'default' as Application, verification: id as VerificationId, send: 1 }
     await api.store.deliveries.claim(send, 'token')

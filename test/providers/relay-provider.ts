@@ -1,8 +1,9 @@
 /** Opens the relay provider against a scripted relay for one test, and ends both with it. */
 import { onTestFinished, vi } from 'vitest'
-import type { Inbound, Provider, ProviderStatus, TextMessage } from '#providers/provider.ts'
+import type { Provider, ProviderStatus, TextMessage } from '#providers/provider.ts'
 import { createSignalWireRelay, type SignalWireRelayOptions } from '#providers/signalwire-relay.ts'
 import { type Script, type ScriptedRelay, startScriptedRelay } from '#test/fixtures/scripted-relay.ts'
+import type { Inbound } from '#verification/keyword.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
 import { MESSAGE } from './relay-message.ts'
 

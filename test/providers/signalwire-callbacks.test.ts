@@ -52,9 +52,12 @@ describe('a form', () => {
     })
   })
 
-  test('with an error code says it as the reason', () => {
-    expect(read(form({ ...DELIVERED, MessageStatus: 'undelivered', ErrorCode: '30003' }))).toMatchObject({
-      receipt: { state: 'undelivered', reason: 'error 30003' },
+  test.each([
+    ['in our table says our word', '30003', 'phone_unreachable'],
+    ['nobody knows says the code', '39999', 'error 39999'],
+  ])('with an error code %s as the reason', (_, ErrorCode, reason) => {
+    expect(read(form({ ...DELIVERED, MessageStatus: 'undelivered', ErrorCode }))).toMatchObject({
+      receipt: { state: 'undelivered', reason },
     })
   })
 
@@ -149,7 +152,9 @@ describe('what the sandbox posts', () => {
       'sent',
       'undelivered',
     ])
-    expect(said.at(-1)).toMatchObject({ receipt: { reference: MESSAGE.reference, reason: 'error 30003' } })
+    expect(said.at(-1)).toMatchObject({
+      receipt: { reference: MESSAGE.reference, reason: 'phone_unreachable' },
+    })
   })
 
   test('of the newer API is its receipts too', async () => {
@@ -163,7 +168,7 @@ describe('what the sandbox posts', () => {
     )
     expect(said).toMatchObject([
       { receipt: { state: 'queued' } },
-      { receipt: { state: 'failed', reason: 'Landline or unreachable carrier' } },
+      { receipt: { state: 'failed', reason: 'not_reachable' } },
     ])
   })
 })

@@ -62,7 +62,7 @@ describe('an answer of SignalWire is told in our words', () => {
       { kind: 'rejected', reason: 'refused_by_provider' },
     ],
     ['401', (r: Request) => r.reply({ code: '401' }), { kind: 'busy', reason: 'credentials_refused' }],
-    ['402', (r: Request) => r.reply({ code: '402' }), { kind: 'busy', reason: 'account_blocked' }],
+    ['402', (r: Request) => r.reply({ code: '402' }), { kind: 'rejected', reason: 'account_blocked' }],
     ['429', (r: Request) => r.reply({ code: '429' }), { kind: 'busy', reason: 'rate_limited' }],
     ['503', (r: Request) => r.reply({ code: '503' }), { kind: 'busy', reason: 'provider_fault' }],
     [

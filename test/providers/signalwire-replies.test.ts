@@ -4,6 +4,7 @@ import { outcomeOfRejection, outcomeOfReply, receiptOf, washReason } from '#prov
 
 const busy = (reason: string) => ({ kind: 'busy', reason })
 const unknown = (reason: string) => ({ kind: 'unknown', reason })
+const BLOCKED = { kind: 'rejected', reason: 'account_blocked' }
 const REJECTED = { kind: 'rejected', reason: 'refused_by_provider' }
 
 describe('a refusal of SignalWire', () => {
@@ -11,7 +12,7 @@ describe('a refusal of SignalWire', () => {
     ['399', unknown('provider_fault')],
     ['400', REJECTED],
     ['401', busy('credentials_refused')],
-    ['402', busy('account_blocked')],
+    ['402', BLOCKED],
     ['403', busy('credentials_refused')],
     ['404', REJECTED],
     ['422', REJECTED],
@@ -20,7 +21,7 @@ describe('a refusal of SignalWire', () => {
     ['500', busy('provider_fault')],
     ['599', busy('provider_fault')],
     ['600', unknown('provider_fault')],
-    ['4001', busy('account_blocked')],
+    ['4001', BLOCKED],
     ['20003', busy('credentials_refused')],
     ['20429', busy('rate_limited')],
     ['21211', REJECTED],
@@ -28,10 +29,10 @@ describe('a refusal of SignalWire', () => {
     ['21606', { kind: 'rejected', reason: 'not_reachable' }],
     ['21610', { kind: 'rejected', reason: 'opted_out' }],
     ['21611', busy('rate_limited')],
-    ['30002', busy('account_blocked')],
+    ['30002', BLOCKED],
     ['30022', busy('rate_limited')],
     ['rate_limit_exceeded', busy('rate_limited')],
-    ['insufficient_balance', busy('account_blocked')],
+    ['insufficient_balance', BLOCKED],
     ['invalid_to_number', REJECTED],
     ['a_name_nobody_knows', unknown('provider_fault')],
     ['', unknown('provider_fault')],

@@ -4,11 +4,12 @@ import type { SpokenMessage } from '#providers/provider.ts'
 import { createCallbackReader } from '#providers/signalwire-callbacks.ts'
 import { newsOfCall } from '#providers/signalwire-calls.ts'
 import { createSignalWireRest } from '#providers/signalwire-rest.ts'
-import { type HttpRequest, startScriptedHttp } from '#test/fixtures/scripted-http.ts'
+import type { HttpRequest } from '#test/fixtures/scripted-http.ts'
 import { codeOf } from '#test/fixtures/store.ts'
 import { receiveCallbacks } from '#test/sandbox/callback-receiver.ts'
 import { phone, startSandbox } from '#test/sandbox/clients.ts'
 import { speechOf } from '#verification/speech.ts'
+import { startScriptedRest } from './scripted-rest.ts'
 
 const NO_ABORT = new AbortController().signal
 const CALL: SpokenMessage = {
@@ -33,7 +34,7 @@ function restAt(baseUrl: string, callbackUrl?: string) {
 }
 
 test('a call is one request with the document in it: a machine hears nothing, a person the digits', async () => {
-  const server = await startScriptedHttp((request) => request.json(200, { id: 'c-1', status: 'queued' }))
+  const server = await startScriptedRest((request) => request.json(200, { id: 'c-1', status: 'queued' }))
   const provider = restAt(server.url, 'https://example.com/callbacks/signalwire')
   expect(await provider.send(CALL, NO_ABORT)).toEqual({ kind: 'accepted', messageId: 'c-1' })
   expect(server.requests).toHaveLength(1)
@@ -80,7 +81,12 @@ describe('an answer to a call', () => {
       { kind: 'rejected', reason: 'refused_by_provider' },
     ],
     ['of our number', invalid('invalid_from_number'), { kind: 'rejected', reason: 'misconfigured' }],
-    ['without funds', invalid('insufficient_balance'), { kind: 'busy', reason: 'account_blocked' }],
+    ['without funds', invalid('insufficient_balance'), { kind: 'rejected', reason: 'account_blocked' }],
+    [
+      'of a space that is none',
+      (r) => r.json(404, { error: 'Not Found' }),
+      { kind: 'busy', reason: 'misconfigured' },
+    ],
     ['of a code nobody knows', invalid('x'), { kind: 'rejected', reason: 'refused_by_provider' }],
     [
       'without scope',
@@ -91,32 +97,50 @@ describe('an answer to a call', () => {
     ['that is a fault', (r) => r.json(500, { error: 'x' }), { kind: 'unknown', reason: 'provider_fault' }],
     ['that never comes', () => {}, { kind: 'unknown', reason: 'timeout' }],
   ])('%s', async (_, onRequest, outcome) => {
-    const server = await startScriptedHttp(onRequest)
+    const server = await startScriptedRest(onRequest)
     expect(await restAt(server.url).send(CALL, NO_ABORT)).toEqual(outcome)
   })
 
   test('that is unknown is looked for in no log: there is none of calls', async () => {
-    const server = await startScriptedHttp((request) => request.json(200, { messages: [] }))
+    const server = await startScriptedRest((request) => request.json(200, { messages: [] }))
     expect(await restAt(server.url).find?.(CALL, 0, NO_ABORT)).toBe('unknowable')
     expect(server.requests).toEqual([])
   })
 })
 
 describe('the end of a call', () => {
+  const ended = (params: object) => newsOfCall({ call_state: 'ended', ...params })
   test.each([
     ['hangup', { state: 'delivered' }],
     ['busy', { state: 'undelivered', reason: 'busy' }],
     ['noAnswer', { state: 'undelivered', reason: 'no answer' }],
     ['no_answer', { state: 'undelivered', reason: 'no answer' }],
-    ['decline', { state: 'undelivered', reason: 'declined, or a machine' }],
     ['error', { state: 'failed', reason: 'call ended: error' }],
     [undefined, { state: 'failed', reason: 'call ended: undefined' }],
-  ])('%s is %j', (endReason, news) => {
-    expect(newsOfCall('ended', endReason)).toEqual(news)
+  ])('%s is %j', (end_reason, news) => {
+    expect(ended({ end_reason })).toEqual(news)
+    expect(ended({ end_reason, start_time: 1_700_000_000_000, answer_time: 1_700_000_009_000 })).toEqual(news)
   })
 
-  test.each(['created', 'ringing', 'answered', undefined])('is not %s', (state) => {
-    expect(newsOfCall(state, 'hangup')).toEqual({})
+  test.each([
+    ['after somebody took it is a machine: only our document declines then', 9_000, 'machine'],
+    ['before anybody took it is a person who declined', 0, 'declined'],
+    ['without a time of an answer is a person who declined', undefined, 'declined'],
+    ['with null for that time is a person who declined', null, 'declined'],
+  ])('decline %s', (_, answer_time, reason) => {
+    const news = ended({ end_reason: 'decline', start_time: 1_000, answer_time })
+    expect(news).toEqual({ state: 'undelivered', reason })
+  })
+
+  test('decline without any times may be either', () => {
+    expect(ended({ end_reason: 'decline' })).toEqual({
+      state: 'undelivered',
+      reason: 'declined, or a machine',
+    })
+  })
+
+  test.each(['created', 'ringing', 'answered', undefined])('is not %s', (call_state) => {
+    expect(newsOfCall({ call_state, end_reason: 'hangup' })).toEqual({})
   })
 })
 
@@ -125,7 +149,7 @@ describe('the sandbox', () => {
     ['0100', { state: 'delivered' }],
     ['0114', { state: 'undelivered', reason: 'busy' }],
     ['0115', { state: 'undelivered', reason: 'no answer' }],
-    ['0116', { state: 'undelivered', reason: 'declined, or a machine' }],
+    ['0116', { state: 'undelivered', reason: 'machine' }],
   ])('calls %s, shows what was said, and tells %j by a signed callback', async (ending, receipt) => {
     const { sandbox, url } = await startSandbox()
     const receiver = await receiveCallbacks()

@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createSignalWireRest, type SignalWireRestOptions } from '#providers/signalwire-rest.ts'
-import { type HttpRequest, startScriptedHttp } from '#test/fixtures/scripted-http.ts'
+import type { HttpRequest } from '#test/fixtures/scripted-http.ts'
 import { phone, startSandbox } from '#test/sandbox/clients.ts'
 import { MESSAGE } from './relay-message.ts'
+import { startScriptedRest } from './scripted-rest.ts'
 
 const busy = (reason: string, more: object = {}) => ({ kind: 'busy', reason, ...more })
 const unknown = (reason: string) => ({ kind: 'unknown', reason })
@@ -23,14 +24,15 @@ function restAt(baseUrl: string, options: Partial<SignalWireRestOptions> = {}) {
     ...options,
   })
   onTestFinished(() => provider.close())
-  return { provider, statuses, send: (signal = NO_ABORT) => provider.send(MESSAGE, signal) }
+  const reaches = (status: string) => expect.poll(() => provider.status(), { timeout: 5_000 }).toBe(status)
+  return { provider, statuses, reaches, send: (signal = NO_ABORT) => provider.send(MESSAGE, signal) }
 }
 
 async function scripted(
   onRequest: (request: HttpRequest) => void,
   options: Partial<SignalWireRestOptions> = {},
 ) {
-  const server = await startScriptedHttp(onRequest)
+  const server = await startScriptedRest(onRequest)
   return { server, ...restAt(server.url, options) }
 }
 
@@ -90,7 +92,11 @@ describe('an answer', () => {
       (r) => r.json(400, { code: 21212 }),
       { kind: 'rejected', reason: 'misconfigured' },
     ],
-    ['400 without funds', (r) => r.json(400, { code: 30002 }), busy('account_blocked')],
+    [
+      '400 without funds',
+      (r) => r.json(400, { code: 30002 }),
+      { kind: 'rejected', reason: 'account_blocked' },
+    ],
     [
       '400 that says nothing',
       (r) => r.response.writeHead(400).end(),
@@ -98,6 +104,13 @@ describe('an answer', () => {
     ],
     ['401', (r) => r.json(401, { code: 20003 }), busy('credentials_refused')],
     ['403 that says nothing', (r) => r.response.writeHead(403).end(), busy('credentials_refused')],
+    ['404 of a space or project that is none', (r) => r.response.writeHead(404).end(), busy('misconfigured')],
+    ['404 with 20404', (r) => r.json(404, { code: 20404 }), busy('misconfigured')],
+    [
+      '404 with 21211, which is about the number',
+      (r) => r.json(404, { code: 21211 }),
+      { kind: 'rejected', reason: 'refused_by_provider' },
+    ],
     ['408', (r) => r.response.writeHead(408).end(), busy('provider_fault')],
     [
       '422 with a code nobody knows',
@@ -120,6 +133,16 @@ describe('an answer', () => {
       '500 with 20429, which says that it was refused',
       (r) => r.json(500, { code: 20429 }),
       busy('rate_limited'),
+    ],
+    [
+      '500 of an unknown error',
+      (r) => r.json(500, { errors: [{ code: 'unknown_error' }] }),
+      unknown('provider_fault'),
+    ],
+    [
+      '503 of an unknown error',
+      (r) => r.json(503, { errors: [{ code: 'unknown_error' }] }),
+      unknown('provider_fault'),
     ],
     ['502', (r) => r.response.writeHead(502).end('<html>'), unknown('provider_fault')],
     ['503', (r) => r.response.writeHead(503).end(), unknown('provider_fault')],
@@ -160,8 +183,10 @@ describe('an answer', () => {
 
 describe('known not to have been sent', () => {
   test('a closed port, until it is open again', async () => {
-    const { server, send, provider, statuses } = await scripted(accept)
+    const server = await startScriptedRest(accept)
     await server.down()
+    const { send, provider, reaches, statuses } = restAt(server.url)
+    await reaches('unreachable')
     expect(await send()).toEqual(busy('not_connected'))
     expect(provider.status()).toBe('unreachable')
     await server.up()
@@ -176,7 +201,7 @@ describe('known not to have been sent', () => {
   })
 
   test('a port that speaks no TLS', async () => {
-    const server = await startScriptedHttp(accept)
+    const server = await startScriptedRest(accept)
     expect(await restAt(server.url.replace('http:', 'https:')).send()).toEqual(busy('not_connected'))
     expect(server.requests).toEqual([])
   })
@@ -225,6 +250,84 @@ test('an abort in flight, and a close in flight, leave a send unknown at once', 
   await provider.close()
   expect(await closed).toEqual(unknown('connection_lost'))
   expect(provider.status()).toBe('closed')
+})
+
+describe('whether it is well', () => {
+  const quick = { backoff: { minMs: 5, maxMs: 20, refusedMinMs: 5, refusedMaxMs: 20 } }
+
+  test('is asked at once, by one cheap question with the credentials', async () => {
+    const { server, provider, reaches } = await scripted(accept)
+    expect(provider.status()).toBe('connecting')
+    await reaches('ready')
+    expect(server.probes).toMatchObject([
+      {
+        method: 'GET',
+        url: '/api/laml/2010-04-01/Accounts/project/Messages?PageSize=1',
+        headers: { authorization: expect.stringMatching(/^Basic /) },
+      },
+    ])
+    expect(server.requests).toEqual([])
+  })
+
+  test.each<[number, string]>([
+    [401, 'unauthorized'],
+    [403, 'unauthorized'],
+    [404, 'unauthorized'],
+    [500, 'unreachable'],
+    [503, 'unreachable'],
+    [302, 'unreachable'],
+    [429, 'ready'],
+  ])('%i says %s', async (status, shown) => {
+    const server = await startScriptedRest(accept)
+    server.onProbe = (request) => request.json(status, {})
+    const { reaches } = restAt(server.url)
+    await reaches(shown)
+  })
+
+  test('is asked again and again while it is not, without any send, and no more once it is', async () => {
+    const server = await startScriptedRest(accept)
+    server.onProbe = (request) => request.json(401, { code: 20003 })
+    const { reaches, statuses, send } = restAt(server.url, quick)
+    await expect.poll(() => server.probes.length).toBeGreaterThan(3)
+    await server.down()
+    await reaches('unreachable')
+    server.onProbe = (request) => request.json(200, { messages: [] })
+    await server.up()
+    await reaches('ready')
+    expect(statuses).toEqual(['unauthorized', 'unreachable', 'ready'])
+    const asked = server.probes.length
+    for (let n = 0; n < 50; n++) await send()
+    expect(server.probes).toHaveLength(asked)
+  })
+
+  test('is asked after one send that was not answered', async () => {
+    const { send, provider, reaches } = await scripted(() => {}, quick)
+    await reaches('ready')
+    expect(await send()).toEqual(unknown('timeout'))
+    expect(provider.status()).toBe('unreachable')
+    await reaches('ready')
+  })
+
+  test('is asked at the pace of the backoff, however many sends fail meanwhile', async () => {
+    const { server, send, reaches } = await scripted((request) => request.cut(), {
+      backoff: { minMs: 60_000, maxMs: 60_000 },
+    })
+    await reaches('ready')
+    for (let n = 0; n < 20; n++) await send()
+    expect(server.probes).toHaveLength(1)
+  })
+
+  test('is asked no more once it is closed, not even by a question on its way', async () => {
+    const server = await startScriptedRest(accept)
+    server.onProbe = () => {}
+    const { provider, statuses } = restAt(server.url, quick)
+    await expect.poll(() => server.probes.length).toBe(1)
+    await provider.close()
+    const other = restAt(server.url)
+    for (let n = 0; n < 50; n++) await other.send()
+    // Its own, and that of the other.
+    expect([server.probes.length, provider.status(), statuses]).toEqual([2, 'closed', ['closed']])
+  })
 })
 
 test('refused credentials show until they are taken', async () => {

@@ -1,6 +1,7 @@
 /** Receipts on their way into the ledger: by reference, by message id, too early, and while Redis is away. */
 import { describe, expect, it, vi } from 'vitest'
 import { createReceipts } from '#receipts/receipts.ts'
+import type { Alarm } from '#runtime/alarm.ts'
 import type { LogFields } from '#runtime/log.ts'
 import { StoreFault } from '#store/script.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
@@ -18,14 +19,17 @@ async function claimedSend(forMs = CODE_LIFE_MS) {
   const send = { application: APPLICATION, verification: id, send: 1 }
   await store.deliveries.claim(send, 'token')
   const outcome: Outcome = { kind: 'accepted', messageId: 'm-1' }
+  const alarms: unknown[] = []
   const told: [string, LogFields][] = []
   const tell = (fields: LogFields, message: string) => void told.push([message, fields])
   const log = { ...silentLog, warn: tell, error: tell }
+  const alarm: Alarm = ({ reason }) => alarms.push(reason)
   return {
     ...store,
     send,
     told,
-    receipts: createReceipts({ deliveries: store.deliveries, forMs, log }),
+    alarms,
+    receipts: createReceipts({ deliveries: store.deliveries, forMs, alarm, log }),
     accept: () => store.deliveries.record(send, { token: 'token', outcome, waitMs: 0 }),
     state: async () => (await store.hash(id))['1:state'],
     delivered: { messageId: 'm-1', reference: formatReference(send), state: 'delivered' } as const,
@@ -63,6 +67,21 @@ describe('a receipt', () => {
     receipts.take({ messageId: 'm-1', state: 'undelivered', reason: 'unreachable' })
     await receipts.settled()
     expect(await state()).toBe('undelivered')
+  })
+
+  it('that moves its send is heard by the alarm, once', async () => {
+    const { receipts, send, alarms } = await acceptedSend()
+    const receipt = {
+      messageId: 'm-1',
+      reference: formatReference(send),
+      state: 'undelivered',
+      reason: 'content_filtered',
+    } as const
+    receipts.take(receipt)
+    await receipts.settled()
+    receipts.take(receipt)
+    await receipts.settled()
+    expect(alarms).toEqual(['content_filtered'])
   })
 
   it('that comes before its id is written down finds its send a little later', async () => {

@@ -1,5 +1,7 @@
 /** What a person writes on a phone, as clients of the Realtime websocket hear it and as the inbox keeps it. */
+import { createHmac } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
+import { receiveCallbacks } from './callback-receiver.ts'
 import { connectSdk, FROM, openSocket, order, phone, postForm, postJson, startSandbox } from './clients.ts'
 
 const STOP = { from: phone('0100'), to: FROM, body: 'STOP' }
@@ -172,5 +174,25 @@ describe('the form of a phone', () => {
     const elsewhere = { origin: 'https://example.com', 'sec-fetch-site': 'cross-site' }
     expect((await send(url, { from: phone('0100'), body: 'STOP' }, elsewhere)).status).toBe(403)
     expect(heard()).toEqual([])
+  })
+})
+
+describe('where numbers are pointed at a URL', () => {
+  it('an answer is posted there, signed, and not told over the websocket', async () => {
+    const receiver = await receiveCallbacks()
+    const inboundUrl = receiver.url
+    const { sandbox, port } = await startSandbox({ inboundUrl, signingKey: 'key' })
+    const socket = await openSocket(port)
+    await socket.authenticate(['otp'])
+    const { id } = sandbox.answer(STOP)
+    await vi.waitFor(() => expect(receiver.posts).toHaveLength(1))
+    const [{ type, signature, body } = { type: '', signature: '', body: '' }] = receiver.posts
+    const fields = Object.fromEntries(new URLSearchParams(body))
+    expect(fields).toMatchObject({ MessageSid: id, From: STOP.from, To: STOP.to, Body: 'STOP' })
+    const base = `${inboundUrl}${Object.entries(fields).sort().flat().join('')}`
+    expect(type).toBe('application/x-www-form-urlencoded')
+    expect(signature).toBe(createHmac('sha1', 'key').update(base).digest('base64'))
+    await socket.ask('signalwire.ping', {})
+    expect(socket.events()).toEqual([])
   })
 })

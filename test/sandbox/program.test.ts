@@ -78,7 +78,7 @@ describe('the program', () => {
 })
 
 describe('the environment', () => {
-  const defaults = { host: '127.0.0.1', port: 3001, latencyMs: 0, signingKey: 'sandbox' }
+  const defaults = { host: '127.0.0.1', port: 3001, latencyMs: 0, signingKey: 'sandbox', inboundUrl: '' }
 
   it.each([
     { env: {}, config: defaults },
@@ -88,6 +88,10 @@ describe('the environment', () => {
     { env: { SANDBOX_HOST: '0.0.0.0' }, config: { ...defaults, host: '0.0.0.0' } },
     { env: { SANDBOX_HOST: '::' }, config: { ...defaults, host: '::' } },
     { env: { SANDBOX_SIGNING_KEY: 'key' }, config: { ...defaults, signingKey: 'key' } },
+    {
+      env: { SANDBOX_INBOUND_URL: 'http://127.0.0.1:3000/x' },
+      config: { ...defaults, inboundUrl: 'http://127.0.0.1:3000/x' },
+    },
   ])('$env is understood', ({ env, config }) => {
     expect(readConfig(env)).toEqual({ config })
   })
@@ -99,6 +103,7 @@ describe('the environment', () => {
     { name: 'SANDBOX_LATENCY_MS', value: '1.5' },
     { name: 'SANDBOX_HOST', value: 'http://localhost' },
     { name: 'SANDBOX_HOST', value: 'localhost:3001' },
+    { name: 'SANDBOX_INBOUND_URL', value: 'https://example.com/' },
   ])('$name=$value is refused by name', ({ name, value }) => {
     expect(readConfig({ [name]: value })).toEqual({ problems: [expect.stringMatching(`^${name} must`)] })
   })

@@ -116,6 +116,23 @@ describe('a claim', () => {
     expect(await ledger.claim()).toEqual({ kind: 'closed', why: 'gone' })
   })
 
+  it('tells from which number an attempt may have left whose worker was lost, whatever our numbers are now', async () => {
+    const from = (number: string) => [{ number, kind: '10dlc', perSecond: 100_000 }] as const
+    const noWait = { leaseMs: 0, receiptWaitMs: 0 }
+    const ledger = await queued(noWait)
+    const claim = (number: string, token: string) =>
+      storeOn(connection.redis, noWait, ledger, undefined, from(number)).deliveries.claim(ledger.send, token)
+    const given = await claim('+12025550191', 'first')
+    expect(given).toMatchObject({ from: '+12025550191' })
+    expect(given).not.toHaveProperty('mayHaveLeftFrom')
+    await ledger.record(busy)
+    await claim('+12025550192', 'lost')
+    expect(await claim('+12025550193', 'third')).toMatchObject({
+      from: '+12025550193',
+      mayHaveLeftFrom: '+12025550192',
+    })
+  })
+
   it('of an attempt whose worker was lost is a second submission, and there is no third', async () => {
     const ledger = await queued({ leaseMs: 0, receiptWaitMs: 0 })
     await ledger.claim('lost')
@@ -317,6 +334,21 @@ describe('an outcome', () => {
       expect(await ledger.record(busy, `t${attempt}`)).toEqual({ kind: 'retry', waitMs: 0 })
     }
     expect(await ledger.hash(ledger.id)).toMatchObject({ '1:state': 'queued', '1:submitted': '0' })
+  })
+
+  it.each([
+    ['at once', []],
+    ['after other trouble, which does not count', [busy, busy]],
+  ])('busy for a reason that is asked twice ends rejected the second time: %s', async (_, before) => {
+    const ledger = await queued()
+    const outcome: Outcome = { kind: 'busy', reason: 'carrier_refused', triesMax: 2 }
+    for (const [n, other] of [...before, outcome].entries()) {
+      await ledger.claim(`t${n}`)
+      expect(await ledger.record(other, `t${n}`)).toEqual({ kind: 'retry', waitMs: 0 })
+    }
+    await ledger.claim('last')
+    expect(await ledger.record(outcome, 'last')).toEqual({ kind: 'recorded', state: 'rejected' })
+    expect(await ledger.hash(ledger.id)).toMatchObject({ '1:reason': 'carrier_refused' })
   })
 
   it('busy is not claimed before its wait is over', async () => {

@@ -1,7 +1,7 @@
 /** STOP, START and HELP of a number against everything that would send to it, on a real Redis. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
-import { APPLICATION, codeOf, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import { APPLICATION, codeOf, freshDestination, rotatedVault, storeOn } from '#test/fixtures/store.ts'
 import type { Destination } from '#verification/destination.ts'
 import type { Keyword } from '#verification/keyword.ts'
 import type { Application, VerificationId } from '#verification/verification.ts'
@@ -390,5 +390,63 @@ describe('an answer', () => {
     expect(await say('stop', { token: 'mine' })).toBe('answer')
     expect(await say('stop', { token: 'mine' })).toBe('answer')
     expect(await say('stop', { token: 'other' })).toBe('silent')
+  })
+})
+
+describe('an answer that is left to a worker', () => {
+  const left = () => {
+    const store = optOuts()
+    const leave = (token: string, keyword: Keyword = 'stop') =>
+      store.suppressions.heed({
+        keyword,
+        destination: store.destination,
+        sender: OURS,
+        agoMs: 0,
+        token,
+        leave: true,
+      })
+    return { ...store, leave }
+  }
+
+  it('is taken once, with what it is for', async () => {
+    const { leave, suppressions, destination, tryStart } = left()
+    expect(await leave('one')).toEqual({ kind: 'answer' })
+    expect(await tryStart()).toEqual(OPTED_OUT)
+    const reply = { keyword: 'stop', destination, sender: OURS, agoMs: expect.closeTo(0, -3) }
+    expect(await suppressions.takeUnanswered(10)).toEqual({ taken: 1, replies: [reply] })
+    expect(await suppressions.takeUnanswered(10)).toEqual({ taken: 0, replies: [] })
+  })
+
+  it('is left once, however often the message is told, and not for one that is silent', async () => {
+    const { leave, suppressions } = left()
+    for (const token of ['one', 'one', 'two']) await leave(token)
+    expect(await suppressions.takeUnanswered(10)).toMatchObject({ taken: 1 })
+  })
+
+  it('lies in Redis without the number, for five minutes', async () => {
+    const { leave, keys, destination } = left()
+    await leave('one')
+    const [entry = ''] = await connection.redis.lrange(keys.unanswered(), 0, -1)
+    expect(entry).toMatch(/^\d{13} stop \+12025550199 k1\./)
+    expect(entry).not.toContain(destination.slice(-7))
+    expect(await connection.redis.pttl(keys.unanswered())).toBeGreaterThan(299_000)
+  })
+
+  it('whose key a worker lacks is dropped, and counted', async () => {
+    const { suppressions, destination, prefix: same } = left()
+    const newer = storeOn(connection.redis, {}, { prefix: same, vault: rotatedVault })
+    const message = { keyword: 'stop', destination, sender: OURS, agoMs: 0, token: 'one' } as const
+    await newer.suppressions.heed({ ...message, leave: true })
+    expect(await suppressions.takeUnanswered(10)).toEqual({ taken: 1, replies: [] })
+  })
+
+  it('goes before those that came after it, and the oldest go when nobody comes for ten thousand', async () => {
+    const { leave, keys, suppressions } = left()
+    const filler = Array.from({ length: 9_999 }, () => '1 stop +1 k1.x')
+    await connection.redis.rpush(keys.unanswered(), '1 first', ...filler)
+    await leave('one')
+    expect(await connection.redis.llen(keys.unanswered())).toBe(10_000)
+    expect(await connection.redis.lindex(keys.unanswered(), 0)).toBe('1 stop +1 k1.x')
+    expect((await suppressions.takeUnanswered(10_000)).replies).toMatchObject([{ keyword: 'stop' }])
   })
 })

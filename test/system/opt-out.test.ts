@@ -107,6 +107,42 @@ describe('while Redis is away', () => {
   }, 40_000)
 })
 
+describe('where everything goes over REST', () => {
+  it('a STOP is heard by its callback: one answer, no code, until the START', async () => {
+    const rest = await startService({
+      redisUrl: testRedisUrl(),
+      workers: 2,
+      callbacks: true,
+      inboundOverRest: true,
+      env: { ...env, PROVIDERS: 'rest' },
+    })
+    onTestFinished(() => rest.stop())
+    await rest.ready()
+    const to = numberEnding()
+    const say = async (text: string) => {
+      const message = rest.sandbox.answer({ from: to, to: SENDER, body: text })
+      await soon(() => expect(message.state).toBe('delivered'))
+    }
+    const arrived = () => rest.sandbox.messages(to).map(({ body }) => body)
+    const { body } = await rest.start(to)
+    const code = await rest.codeAt(to)
+
+    await say('STOP')
+    await soon(() => expect(arrived()).toHaveLength(2))
+    expect(arrived()[0]).toContain('opted out')
+    expect(await rest.start(to)).toMatchObject({ status: 403, body: { code: 'recipient_opted_out' } })
+
+    expect(await rest.check(body.id, code)).toMatchObject({ body: { result: 'approved' } })
+
+    await say('STOP')
+    await say('START')
+    await soon(() => expect(arrived()[0]).toContain('opted in'))
+    expect(arrived()).toHaveLength(3)
+    expect(await rest.start(to)).toMatchObject({ status: 202 })
+    expect(rest.sandbox.counts().connects).toBe(0)
+  }, 40_000)
+})
+
 describe('what the programs wrote after all of the above', () => {
   it('holds no whole number and no text of a message', () => {
     const lines = [...service.apis, ...service.workers]

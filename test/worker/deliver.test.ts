@@ -45,23 +45,25 @@ async function worker(
     },
   }
   const objection: { now?: Objection } = {}
-  const deliver = createDeliver({
-    deliveries: store.deliveries,
-    provider,
-    policy: store.policy,
-    objectionTo: () => objection.now,
-    message: { brand: 'Example', domain: undefined, appHash: undefined, segmentsMax: 1 },
-    log: {
-      ...silentLog,
-      info: (fields) => lines.push(fields),
-      error: (fields, message) => errors.push([message, fields]),
-    },
-    random: () => 0,
-    moment: () => ({
-      monotonicMs: performance.now() + ahead.monotonicMs,
-      wallMs: Date.now() + ahead.wallMs,
-    }),
-  })
+  const deliverBy = ({ deliveries }: typeof store) =>
+    createDeliver({
+      deliveries,
+      provider,
+      policy: store.policy,
+      objectionTo: () => objection.now,
+      message: { brand: 'Example', domain: undefined, appHash: undefined, segmentsMax: 1 },
+      log: {
+        ...silentLog,
+        info: (fields) => lines.push(fields),
+        error: (fields, message) => errors.push([message, fields]),
+      },
+      random: () => 0,
+      moment: () => ({
+        monotonicMs: performance.now() + ahead.monotonicMs,
+        wallMs: Date.now() + ahead.wallMs,
+      }),
+    })
+  const deliver = deliverBy(store)
   const destination = freshDestination()
   const { id } = await store.start(destination, request)
   const send = { application: APPLICATION, verification: id, send: 1 }
@@ -76,6 +78,9 @@ async function worker(
     ahead,
     objection,
     deliver: (until = signal) => deliver(send, until),
+    /** Another worker, on the same Redis, after the numbers were changed. */
+    deliverFrom: (numbers: readonly Sender[]) =>
+      deliverBy(storeOn(connection.redis, overrides, store, undefined, numbers))(send, signal),
   }
 }
 
@@ -388,6 +393,25 @@ describe('before a second message', () => {
     })
     expect(w.lines.at(-1)).toMatchObject({ attempt: 2, outcome: 'found' })
     expect(await w.deliveries.findMessage('m-earlier')).toBe(`shop/${w.id}/1`)
+  })
+
+  it('the first is looked for under the number it went out from, whatever our numbers are now', async () => {
+    const asked: string[] = []
+    const w = await worker(
+      [lost],
+      { receiptWaitMs: 0 },
+      async ({ from }) => {
+        asked.push(from)
+        return 'absent'
+      },
+      {},
+      [{ number: '+12025550198', kind: '10dlc', perSecond: 100_000 }],
+    )
+    await w.deliver()
+    await w.deliverFrom([{ number: '+12025550197', kind: '10dlc', perSecond: 100_000 }])
+    expect(asked).toEqual(['+12025550198'])
+    expect(w.sent.map(({ from }) => from)).toEqual(['+12025550198', '+12025550197'])
+    expect(await viewOf(w)).toMatchObject({ timeline: [{ from: '+12025550198' }, { from: '+12025550197' }] })
   })
 
   it.each(['absent', 'unknowable'] as const)('a log that says %s lets it go', async (findings) => {

@@ -310,10 +310,55 @@ describe('an answer', () => {
   it('has receipts that are looked up nowhere', async () => {
     vi.useFakeTimers()
     const { deliveries, log, lines } = listening()
-    const receipts = createReceipts({ deliveries, forMs: 300_000, log })
+    const receipts = createReceipts({ deliveries, forMs: 300_000, alarm: () => {}, log })
     receipts.take({ messageId: 'm', reference: 'reply', state: 'delivered' })
     await vi.advanceTimersByTimeAsync(60_000)
     expect(lines).toEqual([])
+  })
+})
+
+describe('what an API has heeded', () => {
+  const heedElsewhere = (
+    { suppressions, destination }: ReturnType<typeof listening>,
+    keyword: 'stop' | 'help' = 'stop',
+    to = destination,
+  ) => suppressions.heed({ keyword, destination: to, sender: OURS, agoMs: 0, token: to, leave: true })
+
+  it('is answered once, from the number it came to', async () => {
+    const ours = listening()
+    await heedElsewhere(ours)
+    for (let n = 0; n < 2; n++) expect(await ours.answerLeft()).toBe('rest')
+    await ours.settled()
+    expect(ours.sent).toMatchObject([
+      { from: OURS, to: ours.destination, body: expect.stringContaining('opted out') },
+    ])
+  })
+
+  it('is answered only where codes are sent to', async () => {
+    const ours = listening()
+    await heedElsewhere(ours, 'help', '+447400123456' as Destination)
+    await ours.answerLeft()
+    await ours.settled()
+    expect(ours.sent).toEqual([])
+  })
+
+  it('is looked for again and again, also after Redis was away', async () => {
+    const ours = listening()
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const take = ours.suppressions.takeUnanswered
+    let looks = 0
+    ours.suppressions.takeUnanswered = async (count) => {
+      looks += 1
+      if (looks === 1) throw new StoreFault('Redis is away')
+      return take(count)
+    }
+    await heedElsewhere(ours)
+    ours.start()
+    await vi.waitFor(async () => {
+      await vi.advanceTimersByTimeAsync(1_000)
+      expect(ours.sent).toHaveLength(1)
+    })
+    expect(looks).toBeGreaterThan(1)
   })
 })
 
