@@ -135,7 +135,7 @@ async function everything({ service, redis, client }: Run) {
       body: new URLSearchParams(fields).toString(),
     })
   const raw = (path: string, init: RequestInit) => fetch(`${api?.url}${path}`, init)
-  const streams: Promise<string>[] = []
+  const streams: Heard[] = []
   const follow = async (id: string) => {
     const response = await raw(`/v1/verifications/${id}/events`, {})
     expect(response.status).toBe(200)
@@ -243,6 +243,8 @@ async function everything({ service, redis, client }: Run) {
   await service.call('POST', '/v1/destinations/rebind', { to })
   await service.call('POST', '/v1/destinations/erase', { to: spoiled.to })
   await service.call('DELETE', `/v1/verifications/${called.id}`)
+  // Outages follow, in which a stream may end before it has told this.
+  await soon(() => expect(streams.map(({ text }) => text).join()).toContain('canceled'))
 
   // Everything a message can come to, all at once. Some of it cuts the connection all sends share.
   const endings = ['0100', '0101', '0102', '0103', '0104', '0105', '0107', '0109', '0110', '0111', '0112']
@@ -281,16 +283,21 @@ async function everything({ service, redis, client }: Run) {
 
 const spokenIn = (speech: string) => /(?:\d\. ){5}\d/.exec(speech)?.[0].replace(/\D/g, '')
 
+type Heard = { text: string; ended: Promise<void> }
+
 /** All that a stream says, until its API ends it or is gone. */
-async function heardFrom(response: Response): Promise<string> {
+function heardFrom(response: Response): Heard {
   const decoder = new TextDecoder()
-  let text = JSON.stringify([...response.headers])
-  try {
-    for await (const part of response.body ?? []) text += decoder.decode(part, { stream: true })
-  } catch {
-    // Cut off in the middle; what came counts.
+  const heard = { text: JSON.stringify([...response.headers]), ended: Promise.resolve() }
+  async function listen(): Promise<void> {
+    try {
+      for await (const part of response.body ?? []) heard.text += decoder.decode(part, { stream: true })
+    } catch {
+      // Cut off in the middle; what came counts.
+    }
   }
-  return text
+  heard.ended = listen()
+  return heard
 }
 
 /** The numbers of the buckets that the clock of a meter went through meanwhile: six digits and more. */
@@ -358,7 +365,8 @@ describe.concurrent('after a run of everything', () => {
       const programs = [...service.workers, ...service.apis]
       for (const program of programs) program.kill('SIGTERM')
       await Promise.all(programs.map(({ ended }) => ended))
-      const heard = (await Promise.all(streams)).join('\n')
+      await Promise.all(streams.map(({ ended }) => ended))
+      const heard = streams.map(({ text }) => text).join('\n')
       const told = received.map(({ headers, body }) => `${JSON.stringify(headers)}\n${body}`).join('\n')
       const output = programs.map((program) => program.output()).join('\n')
 
