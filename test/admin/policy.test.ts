@@ -4,8 +4,10 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { Redis } from 'ioredis'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { freshPrefix, keysWithoutTtl, testRedisUrl, useRedis } from '#test/fixtures/redis.ts'
+import { startOwnRedis } from '#test/fixtures/redis-server.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'traffic-'))
@@ -31,11 +33,15 @@ function fileOf(...lines: readonly (object | string)[]): string {
   return file
 }
 
-/** The function libraries of a replay under this life of a code, which no other test sets. */
-async function librariesOf(seconds: string): Promise<string[]> {
-  const all = (await connection.redis.call('FUNCTION', 'LIST', 'WITHCODE')) as unknown[][]
-  const texts = all.map((one) => String(one.at(-1)))
-  return texts.filter((text) => text.includes('{replay-') && text.includes(`["code_ttl_ms"]=${seconds}000`))
+/** A Redis that holds no function libraries but those of a replay, and what is left in it. */
+async function ownRedis() {
+  const server = await startOwnRedis()
+  const redis = new Redis(server.url)
+  onTestFinished(async () => {
+    redis.disconnect()
+    await server.stop()
+  })
+  return { url: server.url, redis, libraries: () => redis.call('FUNCTION', 'LIST') }
 }
 
 const at = (second: number) => new Date(Date.parse('2026-03-02T10:00:00Z') + second * 1_000).toISOString()
@@ -101,34 +107,36 @@ describe('a replay', () => {
     expect(await connection.redis.keys('{replay-*')).toEqual([])
   })
 
-  it.each<[string, string, string[], number]>([
-    ['that goes well', '301', [], 0],
-    ['that fails half way', '302', ['hello'], 1],
-  ])('%s leaves no function library in Redis', async (_, seconds, more, expected) => {
+  it.each<[string, string[], number]>([
+    ['that goes well', [], 0],
+    ['that fails half way', ['hello'], 1],
+  ])('%s leaves no function library in Redis', async (_, more, expected) => {
+    const { url, libraries } = await ownRedis()
     const file = fileOf(
       { at: at(0), to: '+12025550101' },
       { at: at(1), event: 'approve', to: '+12025550101' },
     )
     writeFileSync(file, more.map((line) => `\n${line}`).join(''), { flag: 'a' })
-    expect(run('policy', ['replay', file], { CODE_TTL_SECONDS: seconds }).status).toBe(expected)
-    expect(await librariesOf(seconds)).toEqual([])
+    expect(run('policy', ['replay', file], { REDIS_URL: url }).status).toBe(expected)
+    expect(await libraries()).toEqual([])
   })
 
   it('that is interrupted leaves neither keys nor function libraries', async () => {
+    const { url, redis, libraries } = await ownRedis()
     const sent = Array.from({ length: 50_000 }, (_, second) => ({ at: at(second), to: '+12025550101' }))
     const program = spawn(process.execPath, ['apps/admin/policy.ts', 'replay', fileOf(...sent)], {
       cwd: ROOT,
-      env: { PATH: process.env.PATH, REDIS_URL: testRedisUrl(), CODE_TTL_SECONDS: '303' },
+      env: { PATH: process.env.PATH, REDIS_URL: url },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const ended = once(program, 'exit')
     await once(program.stdout, 'data')
-    expect(await librariesOf('303')).not.toEqual([])
+    expect(await libraries()).not.toEqual([])
     program.stdout.resume()
     program.kill('SIGINT')
     expect(await ended).toEqual([130, null])
-    expect(await librariesOf('303')).toEqual([])
-    expect(await connection.redis.keys('{replay-*')).toEqual([])
+    expect(await libraries()).toEqual([])
+    expect(await redis.keys('*')).toEqual([])
   })
 
   it('of a file that is not there says so, without a command its usage, without Redis whose it is', () => {

@@ -61,6 +61,8 @@ describe.concurrent('a worker killed', () => {
     const caught = tap.catch('claim', 'asked')
     const begun = await begin(service, to)
     await caught
+    // Before it dials Redis anew, which it does after five seconds without a word.
+    victim.kill('SIGSTOP')
     const next = await service.startWorker()
     await next.ready()
     victim.kill('SIGKILL')
