@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ['test/fixtures/global-setup.ts'],
     testTimeout: 15_000,
     hookTimeout: 30_000,
-    // Tests of processes wait most of the time: one more than a machine of two cores has.
-    maxWorkers: 3,
+    // Tests of processes wait most of the time, so two files at a time fit two cores.
+    maxWorkers: 2,
   },
 })

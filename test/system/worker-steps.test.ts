@@ -54,7 +54,7 @@ async function lastSend(service: Service, id: string) {
 
 describe.concurrent('a worker killed', () => {
   it('before it claims: another one sends once, within twenty seconds', {
-    timeout: 60_000,
+    timeout: 90_000,
   }, async (context) => {
     const { redis, tap, service, victim } = await stage(context)
     const to = numberEnding()
@@ -78,7 +78,7 @@ describe.concurrent('a worker killed', () => {
   })
 
   it('between claim and message: another one sends once, and says that there may have been one before', {
-    timeout: 60_000,
+    timeout: 90_000,
   }, async (context) => {
     const { redis, tap, service, victim } = await stage(context)
     const to = numberEnding()
@@ -99,7 +99,7 @@ describe.concurrent('a worker killed', () => {
     await expectNothingBroken(service, redis.url, [begun])
   })
 
-  it('after the message left: one more at most, with the same code', { timeout: 60_000 }, async (context) => {
+  it('after the message left: one more at most, with the same code', { timeout: 90_000 }, async (context) => {
     const { redis, service, victim } = await stage(context)
     service.sandbox.setLatency(3_000)
     const to = numberEnding('0111')
@@ -114,7 +114,7 @@ describe.concurrent('a worker killed', () => {
   })
 
   it('after the message left, whose receipt comes before the second could: it is not sent again', {
-    timeout: 60_000,
+    timeout: 90_000,
   }, async (context) => {
     // The one receipt of 0107 comes 21 s after its message: when the job has run again, and the wait is not over.
     const { redis, tap, service, victim } = await stage(context, {}, { pace: 4.2 })
@@ -133,7 +133,7 @@ describe.concurrent('a worker killed', () => {
   })
 
   it('after the provider accepted and before that is recorded: one more at most, with the same code', {
-    timeout: 60_000,
+    timeout: 90_000,
   }, async (context) => {
     const { redis, tap, service, victim } = await stage(context)
     const to = numberEnding('0111')
@@ -149,7 +149,7 @@ describe.concurrent('a worker killed', () => {
   })
 
   it('between record and the end of the job: nothing more is sent, and the job goes', {
-    timeout: 60_000,
+    timeout: 90_000,
   }, async (context) => {
     const { redis, tap, service, victim } = await stage(context)
     const to = numberEnding()
@@ -174,7 +174,7 @@ async function jobKeys(redis: OwnRedis, service: Service): Promise<string | unde
 
 describe.concurrent('a worker frozen right after its claim', () => {
   it('for less than its lease gives the send back when it wakes, and it goes out once', {
-    timeout: 60_000,
+    timeout: 90_000,
   }, async (context) => {
     const { redis, tap, service, victim } = await stage(context)
     const to = numberEnding()

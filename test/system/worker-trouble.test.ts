@@ -100,7 +100,8 @@ describe.concurrent('a worker', () => {
   )
 
   it('killed between acceptance and record: the next one sends at most once more, with the same code', {
-    timeout: 60_000,
+    // What it allows for the second message and for the queue's keys, one after the other.
+    timeout: 90_000,
   }, async (context) => {
     const system = await running(context, { sandbox: { latencyMs: 3_000 } })
     const to = numberEnding('0111')
