@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import type { Message, Provider } from '#providers/provider.ts'
 import type { Log } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
+import { pause } from '#runtime/shutdown.ts'
 import type { Claim, Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
 import { StoreFault } from '#store/script.ts'
 import { type MessageStyle, messageText } from '#verification/message.ts'
@@ -57,17 +58,6 @@ async function untilTaken<T>({ leftMs, signal }: Patience, command: () => Promis
     await pause(waitMs, signal)
     waitMs = Math.min(2 * waitMs, AGAIN_LONGEST_MS)
   }
-}
-
-/** A wait that an abort makes shorter; after one it is a wait like any other. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  const wake = () => resolve()
-  signal.addEventListener('abort', wake)
-  await promise
-  clearTimeout(timer)
-  signal.removeEventListener('abort', wake)
 }
 
 export function createDeliver(deps: {

@@ -4,11 +4,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { EventQueue } from '#queue/event-queue.ts'
-import type { Log } from '#runtime/log.ts'
+import { createSeldom, type Log } from '#runtime/log.ts'
 import { OUTBOX_MAX } from '#store/lua-policy.ts'
 import type { Outbox } from '#store/outbox.ts'
 import { EVENT_LIFE_MS, type Told } from '#verification/event.ts'
 import { createFaultLog, SAID_AGAIN_MS } from './fault-log.ts'
+import { createLoop } from './loop.ts'
 
 const BATCH = 100
 const REST_MS = 500
@@ -26,18 +27,14 @@ export function createEventMover(deps: {
   const { outbox, queue, log, now } = deps
   const stumbled = createFaultLog(log)
   const token = randomUUID()
-  let timer: NodeJS.Timeout | undefined
-  let running: Promise<void> = Promise.resolve()
-  let stopped = false
+  const isWorthSaying = createSeldom(SAID_AGAIN_MS, now)
   let saidFull = false
-  let quietUntil = 0
 
   const isWorthTelling = ({ event }: Told) => now() - Date.parse(event.timestamp) < EVENT_LIFE_MS
 
   /** A full outbox stays about full for as long as the receiver is away. */
   function sayHowFull(count: number): void {
-    if (count >= OUTBOX_MAX && now() >= quietUntil) {
-      quietUntil = now() + SAID_AGAIN_MS
+    if (count >= OUTBOX_MAX && isWorthSaying()) {
       saidFull = true
       log.error({ count }, 'the outbox is full: events are lost')
     } else if (saidFull && count < ROOM_AGAIN) {
@@ -63,31 +60,16 @@ export function createEventMover(deps: {
     return taken.entries.length === BATCH ? 'more' : 'rest'
   }
 
-  async function run(): Promise<void> {
-    let next: 'more' | 'rest' = 'rest'
-    try {
-      next = await step()
-    } catch (error) {
-      stumbled(error, {}, 'events put off')
-    }
-    if (!stopped) schedule(next === 'more' ? 0 : REST_MS)
-  }
-
-  function schedule(ms: number): void {
-    timer = setTimeout(() => {
-      running = run()
-    }, ms)
-  }
+  const { start, stop } = createLoop({
+    step,
+    restMs: REST_MS,
+    onFault: (error) => stumbled(error, {}, 'events put off'),
+  })
 
   return {
     /** Moves one batch; `more` when it was a full one. */
     step,
-    start: () => schedule(0),
-    /** No step begins after this resolves. */
-    async stop(): Promise<void> {
-      stopped = true
-      clearTimeout(timer)
-      await running
-    },
+    start,
+    stop,
   }
 }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { type ConnectionOptions, DelayedError, type Job, Worker } from 'bullmq'
 import { queuePrefix } from '#queue/delivery-queue.ts'
 import { createEventQueue, EVENT_QUEUE_NAME, parseEventJob } from '#queue/event-queue.ts'
-import type { Log } from '#runtime/log.ts'
+import { createSeldom, type Log } from '#runtime/log.ts'
 import { type connectForQueue, faultName } from '#runtime/redis.ts'
 import { within } from '#runtime/shutdown.ts'
 import type { Outbox } from '#store/outbox.ts'
@@ -57,11 +57,9 @@ export function createEventsOut(deps: {
     autorun: false,
     skipVersionCheck: true,
   })
-  let quietUntil = 0
+  const isWorthSaying = createSeldom(SAME_ERROR_QUIET_MS)
   worker.on('error', (error) => {
-    if (performance.now() < quietUntil) return
-    quietUntil = performance.now() + SAME_ERROR_QUIET_MS
-    log.warn({ fault: faultName(error) }, 'the queue of events reported an error')
+    if (isWorthSaying()) log.warn({ fault: faultName(error) }, 'the queue of events reported an error')
   })
   const stumbled = createFaultLog(log)
   worker.on('failed', (job, error) => {

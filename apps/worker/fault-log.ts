@@ -3,7 +3,7 @@
  * line at debug; anything else is a fault of our own: an error with where it happened, and not again and again.
  */
 import { QueueFault } from '#queue/queue-fault.ts'
-import type { Log, LogFields } from '#runtime/log.ts'
+import { createSeldom, type Log, type LogFields } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
 import { StoreFault } from '#store/script.ts'
 
@@ -14,15 +14,13 @@ export type FaultLog = (error: unknown, fields: LogFields, message: string) => v
 
 /** Keeps apart what happens to each application. */
 export function createFaultLog(log: Log, now = () => performance.now()): FaultLog {
-  const quietUntil = new Map<string, number>()
+  const isWorthSaying = createSeldom(SAID_AGAIN_MS, now)
   return (error, fields, message) => {
     if (error instanceof StoreFault || error instanceof QueueFault)
       return log.debug({ ...fields, fault: faultName(error.cause ?? error) }, message)
     const fault = faultName(error)
     const what = JSON.stringify([message, fault, fields.application])
-    if (now() < (quietUntil.get(what) ?? 0)) return
-    quietUntil.set(what, now() + SAID_AGAIN_MS)
-    log.error({ ...fields, fault, stack: callsOf(error) }, message)
+    if (isWorthSaying(what)) log.error({ ...fields, fault, stack: callsOf(error) }, message)
   }
 }
 

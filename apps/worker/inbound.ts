@@ -3,9 +3,9 @@
  * left to the workers. Each keyword is answered once, when the store lets it leave.
  */
 import type { InboundListener, TextMessage } from '#providers/provider.ts'
-import { type Asked, createKeywords, fieldsOf, pause } from '#receipts/keywords.ts'
+import { type Asked, createKeywords, fieldsOf } from '#receipts/keywords.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
-import { faultName } from '#runtime/redis.ts'
+import { pause } from '#runtime/shutdown.ts'
 import type { Replies, Reply, ReplyTurn } from '#store/replies.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Suppressions } from '#store/suppressions.ts'
@@ -17,6 +17,8 @@ import { REPLY_VALID_MS, replyText } from '#verification/reply.ts'
 import { backoffMs } from '#verification/retry.ts'
 import { segmentsOf } from '#verification/segments.ts'
 import { REPLY_REFERENCE } from '#verification/verification.ts'
+import { createFaultLog } from './fault-log.ts'
+import { createLoop } from './loop.ts'
 
 const TURN_AGAIN_AFTER_MS = 1_000
 /** About half a minute. */
@@ -53,8 +55,12 @@ export function createInbound(deps: {
   const answering = new Set<Promise<void>>()
   /** The last answer of each of our numbers that waits for its turn. */
   const turns = new Map<string, Promise<unknown>>()
-  let looking: Promise<void> = Promise.resolve()
-  let timer: NodeJS.Timeout | undefined
+  const stumbled = createFaultLog(log)
+  const left = createLoop({
+    step: answerLeft,
+    restMs: REST_MS,
+    onFault: (error) => stumbled(error, {}, 'answers put off'),
+  })
 
   /** Who could get no code gets no answer either: an answer costs money, and anybody can write to us. */
   function answeredRegion(destination: Destination): Region | undefined {
@@ -136,34 +142,18 @@ export function createInbound(deps: {
     return taken === BATCH ? 'more' : 'rest'
   }
 
-  async function look(): Promise<void> {
-    let next: 'more' | 'rest' = 'rest'
-    try {
-      next = await answerLeft()
-    } catch (error) {
-      log.debug({ fault: faultName(error) }, 'answers put off')
-    }
-    if (!stopping.signal.aborted) schedule(next === 'more' ? 0 : REST_MS)
-  }
-
-  function schedule(ms: number): void {
-    timer = setTimeout(() => {
-      looking = look()
-    }, ms)
-  }
-
   return {
     take: (message) => void keywords.take(message),
-    start: () => schedule(0),
+    start: left.start,
     answerLeft,
     async settled() {
-      await Promise.all([keywords.settled(), looking])
+      await Promise.all([keywords.settled(), left.settled()])
       await Promise.all(answering)
     },
     stop() {
       stopping.abort()
       keywords.stop()
-      clearTimeout(timer)
+      void left.stop()
     },
   }
 }

@@ -4,7 +4,7 @@
  */
 import { type ConnectionOptions, DelayedError, type Job, Worker } from 'bullmq'
 import { parseJob, QUEUE_NAME, queuePrefix } from '#queue/delivery-queue.ts'
-import type { Log } from '#runtime/log.ts'
+import { createSeldom, type Log } from '#runtime/log.ts'
 import { type connectForQueue, faultName } from '#runtime/redis.ts'
 import type { Deliver } from './deliver.ts'
 
@@ -66,11 +66,9 @@ export function startQueueWorker(deps: {
     removeOnFail: { count: 0 },
     skipVersionCheck: true,
   })
-  let quietUntil = 0
+  const isWorthSaying = createSeldom(SAME_ERROR_QUIET_MS)
   worker.on('error', (error) => {
-    if (performance.now() < quietUntil) return
-    quietUntil = performance.now() + SAME_ERROR_QUIET_MS
-    deps.log.warn({ fault: faultName(error) }, 'the queue reported an error')
+    if (isWorthSaying()) deps.log.warn({ fault: faultName(error) }, 'the queue reported an error')
   })
   worker.on('failed', (_job, error) => {
     deps.log.error({ fault: faultName(error) }, 'a job failed; the sweeper brings its send again')

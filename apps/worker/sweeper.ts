@@ -7,6 +7,7 @@ import type { Log } from '#runtime/log.ts'
 import type { Deliveries } from '#store/deliveries.ts'
 import type { Application } from '#verification/verification.ts'
 import { createFaultLog } from './fault-log.ts'
+import { createLoop } from './loop.ts'
 
 /** Verifications looked at in one script: a short stay in Redis. */
 const BATCH = 100
@@ -15,14 +16,16 @@ const REST_MS = 1_000
 export function createSweeper(deps: { deliveries: Deliveries; queue: DeliveryQueue; log: Log }) {
   const { deliveries, queue, log } = deps
   const stumbled = createFaultLog(log)
-  let timer: NodeJS.Timeout | undefined
-  let running: Promise<void> = Promise.resolve()
-  let stopped = false
+  const loop = createLoop({
+    step,
+    restMs: REST_MS,
+    onFault: (error) => stumbled(error, {}, 'sweep put off'),
+  })
 
   async function step(): Promise<'more' | 'rest'> {
     let more = false
     for (const application of await deliveries.applications()) {
-      if (stopped) break
+      if (loop.isStopped()) break
       more = (await sweep(application)) || more
     }
     return more ? 'more' : 'rest'
@@ -41,31 +44,10 @@ export function createSweeper(deps: { deliveries: Deliveries; queue: DeliveryQue
     }
   }
 
-  async function run(): Promise<void> {
-    let next: 'more' | 'rest' = 'rest'
-    try {
-      next = await step()
-    } catch (error) {
-      stumbled(error, {}, 'sweep put off')
-    }
-    if (!stopped) schedule(next === 'more' ? 0 : REST_MS)
-  }
-
-  function schedule(ms: number): void {
-    timer = setTimeout(() => {
-      running = run()
-    }, ms)
-  }
-
   return {
     /** One look at everything due; `more` when there was more than fits into one look. */
     step,
-    start: () => schedule(0),
-    /** No step begins after this resolves. */
-    async stop(): Promise<void> {
-      stopped = true
-      clearTimeout(timer)
-      await running
-    },
+    start: loop.start,
+    stop: loop.stop,
   }
 }

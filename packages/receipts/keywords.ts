@@ -5,6 +5,7 @@
  */
 import type { Log, LogFields } from '#runtime/log.ts'
 import { faultName } from '#runtime/redis.ts'
+import { pause } from '#runtime/shutdown.ts'
 import { StoreFault } from '#store/script.ts'
 import type { Heeded, Suppressions } from '#store/suppressions.ts'
 import { type Destination, maskDestination, parseReturnAddress } from '#verification/destination.ts'
@@ -93,19 +94,6 @@ export function createKeywords(deps: {
     },
     stop: () => stopping.abort(),
   }
-}
-
-/** Shorter when `signal` says that there is no time left. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal.addEventListener('abort', end)
-  })
 }
 
 export function fieldsOf({ keyword, destination }: Asked): LogFields {

@@ -3,7 +3,7 @@
  * while for each reason however many sends meet it.
  */
 import type { OutcomeReason } from '#verification/outcome.ts'
-import type { Log } from './log.ts'
+import { createSeldom, type Log } from './log.ts'
 
 /** No retry mends these: a person must. */
 const SENTENCES: Partial<Record<OutcomeReason, string>> = {
@@ -23,12 +23,9 @@ const QUIET_MS = 600_000
 export type Alarm = (said: { reason?: string; provider?: string }) => void
 
 export function createAlarm(log: Log): Alarm {
-  const toldAt = new Map<string, number>()
+  const isWorthSaying = createSeldom(QUIET_MS)
   return ({ reason = '', provider }) => {
     const sentence = Object.hasOwn(SENTENCES, reason) ? SENTENCES[reason as OutcomeReason] : undefined
-    const now = performance.now()
-    if (sentence === undefined || now - (toldAt.get(reason) ?? -QUIET_MS) < QUIET_MS) return
-    toldAt.set(reason, now)
-    log.error({ reason, provider }, sentence)
+    if (sentence !== undefined && isWorthSaying(reason)) log.error({ reason, provider }, sentence)
   }
 }

@@ -51,3 +51,13 @@ export function createLog(options: { program: string; level: LogLevel }): Log {
   const destination = pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 100 })
   return pino({ level: options.level, base: { program: options.program } }, destination)
 }
+
+/** Whether to say `what` now: it goes on and on, and is worth a line only every `quietMs`. Each is counted for itself. */
+export function createSeldom(quietMs: number, now = () => performance.now()): (what?: string) => boolean {
+  const quietUntil = new Map<string, number>()
+  return (what = '') => {
+    if (now() < (quietUntil.get(what) ?? Number.NEGATIVE_INFINITY)) return false
+    quietUntil.set(what, now() + quietMs)
+    return true
+  }
+}

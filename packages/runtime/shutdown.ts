@@ -1,5 +1,6 @@
 /**
  * The end of a program: the first SIGTERM or SIGINT starts an orderly stop with a deadline, the second ends it at once.
+ * And what a deadline needs: work that ends in time or not, and waits that an end makes shorter.
  */
 import type { Log } from './log.ts'
 import { faultName } from './redis.ts'
@@ -42,4 +43,15 @@ export async function within(ms: number, work: Promise<unknown>): Promise<boolea
   const ended = await promise
   clearTimeout(timer)
   return ended
+}
+
+/** A wait that an abort makes shorter; after one it is a wait like any other. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  const wake = () => resolve()
+  signal.addEventListener('abort', wake)
+  await promise
+  clearTimeout(timer)
+  signal.removeEventListener('abort', wake)
 }
