@@ -14,7 +14,8 @@ local function look_at(key, send, token, suppressions, now)
     unpack(redis.call('HMGET', key, 'sends', 'expires', 'to_tag', 'channel', 'line', 'segments'))
   local s = {
     key = key, agenda = agenda, id = id, send = send, at = at, attempts = tonumber(attempts or 0),
-    submitted = tonumber(submitted or 0), to_tag = to_tag, channel = channel, line = line, segments = tonumber(segments or 1),
+    submitted = tonumber(submitted or 0), to_tag = to_tag, channel = channel, line = line,
+    segments = tonumber(segments or 1),
     deadline = tonumber(expires) - policy.send_reserve_ms,
   }
   local wanted = status == 'pending' and tonumber(send) == tonumber(sends)

@@ -39,8 +39,8 @@ local function tell_send(key, send, state, now)
   local f = redis.call('HMGET', key, 'purpose', 'channel', 'to_masked',
     send .. ':at', send .. ':attempts', send .. ':submitted', send .. ':reason', send .. ':message')
   add_event('send.' .. state, now, 'application', application, 'verification', id,
-    'purpose', f[1], 'channel', f[2], 'to', f[3], 'send', send, 'queued', f[4], 'attempts', f[5] or 0, 'submitted', f[6] or 0,
-    'reason', f[7] or '', 'message', f[8] or '')
+    'purpose', f[1], 'channel', f[2], 'to', f[3], 'send', send, 'queued', f[4],
+    'attempts', f[5] or 0, 'submitted', f[6] or 0, 'reason', f[7] or '', 'message', f[8] or '')
 end
 
 -- A limit that many share. A crowd of refusals is told once.

@@ -1,17 +1,20 @@
 -- The verification hash and the sends inside it. Fields of the verification:
 --   status pending|approved|canceled|expired|exhausted, purpose, channel, locale, to_tag, to_masked,
---   code_mac, sealed (number and code; gone once ended), created, expires (ms), wrong (count, once there is one), sends (count), next_send (ms),
---   ended (ms, once ended), gates (keys of the scopes its conversion is counted for), explain (rules that spoke up),
---   held (why the newest send is not sent), trusted, silent (its caller must not learn that), spend (price of a send, in millionths), context and context_tag (the payment, sealed, and which it is; gone once ended),
+--   code_mac, sealed (number and code; gone once ended), created, expires (ms), ended (ms, once ended),
+--   wrong (count, once there is one), sends (count), next_send (ms), explain (rules that spoke up),
+--   gates (keys of the scopes its conversion is counted for), spend (price of a send, in millionths), trusted,
+--   held (why the newest send is not sent), silent (its caller must not learn that),
+--   context and context_tag (the payment, sealed, and which it is; gone once ended),
 --   line (key of the line its sends wait in), segments (of its message, if over 1)
 -- Fields of send N, `N:name`:
 --   state (see docs/states.md), at (ms queued), moved (ms of the last move since), attempts and submitted (messages that
---   may have left; neither is there before the first), token and lease (ms) of the attempt in hand, retry (ms, not before), message (provider's id), reason,
---   from (our number it was first claimed for), fromK (of attempt K, where it is another), aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took,
---   reason, and our number where it is another than `from`, parted by spaces)
+--   may have left; neither is there before the first), token and lease (ms) of the attempt in hand,
+--   retry (ms, not before), message (provider's id), reason,
+--   from (our number it was first claimed for), fromK (of attempt K, where it is another),
+--   aK (attempt K: ms from `at` to its claim; once recorded also provider, outcome, ms it took, reason, and our number
+--   where it is another than `from`, parted by spaces)
 --@include line.lua
 --@include holding.lua
-
 --@include events.lua
 
 -- States of a send whose message never left.

@@ -11,7 +11,7 @@
 -- KEYS[9] challenge    string, there once the challenge was used; not touched when ARGV challenged is ''
 -- KEYS[10...17] scopes of the gate, as start.lua
 -- ARGV    id, MAC and sealed copy with a new code ('' and '' under RESEND_CODE=same),
---         facts for the gate, as start.lua: number, region, range; line, as start.lua; challenged and its end, as start.lua
+--         facts for the gate, as start.lua: number, region, range; then all as start.lua: line, challenged and its end
 --
 -- Replies {'sent_again', ...} as start.lua, or {'refused', code, retry after ms (-1: never)}
 --

@@ -30,8 +30,8 @@
 --
 -- Everything is checked before anything is counted: a refusal leaves no trace. What a pending verification had
 -- already used up (checks, sends, life) does not come back while it is pending. One that takes its place begins anew
--- with all three; what binds both are the limits of the number, and the wait after the last message. A challenge is used up by the start it was
--- passed for and by no other answer.
+-- with all three; what binds both are the limits of the number, and the wait after the last message. A challenge is
+-- used up by the start it was passed for and by no other answer.
 --
 -- A silent caller learns nothing about a number from its answers: where others are refused, a verification is begun
 -- like any other, whose message is held back.

@@ -5,10 +5,10 @@ import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { jobIdOf, QUEUE_NAME, queuePrefix } from '#queue/delivery-queue.ts'
 import { everythingIn } from '#test/fixtures/redis-contents.ts'
 import { startOwnRedis } from '#test/fixtures/redis-server.ts'
-import { openRedisTap } from '#test/fixtures/redis-tap.ts'
 import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
 import type { Application, VerificationId } from '#verification/verification.ts'
 import { begin, beginMany, expectNothingBroken } from './aftermath.ts'
+import { stage } from './stage.ts'
 
 const eventually = <T>(timeout: number, read: () => T | Promise<T>) =>
   vi.waitFor(read, { timeout, interval: 50 })
@@ -130,14 +130,7 @@ describe.concurrent('jobs', () => {
 it('a job that fails leaves no number, no code and no word of the message, and its send goes out all the same', {
   timeout: 60_000,
 }, async (context) => {
-  const redis = await startOwnRedis()
-  context.onTestFinished(() => redis.stop())
-  const tap = await openRedisTap(redis.url)
-  context.onTestFinished(() => tap.close())
-  const service = await startService({ redisUrl: redis.url, workers: 0 })
-  context.onTestFinished(() => service.stop())
-  const worker = await service.startWorker({ REDIS_URL: tap.url })
-  await service.ready()
+  const { redis, tap, service, victim: worker } = await stage(context)
   const { client, jobsLeft } = openQueue(context, service, redis.url)
   const caught = tap.catch('claim', 'asked')
   const to = numberEnding()

@@ -2,9 +2,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { type OwnRedis, startOwnRedis } from '#test/fixtures/redis-server.ts'
-import { openRedisTap } from '#test/fixtures/redis-tap.ts'
 import { numberEnding, type Program, startService } from '#test/fixtures/service.ts'
 import { atFullLength, atRest, begin, beginMany, expectNothingBroken } from './aftermath.ts'
+import { stage } from './stage.ts'
 
 /** A job whose end Redis refused is looked at again when its lock has run out and the stall check comes round. */
 const RERUN_MS = 22_000
@@ -71,14 +71,7 @@ describe.concurrent('Redis', () => {
   it('without its replicas exactly when a job is completed, and fails to be failed: nothing is sent a second time', {
     timeout: 60_000,
   }, async (context) => {
-    const redis = await startOwnRedis()
-    context.onTestFinished(() => redis.stop())
-    const tap = await openRedisTap(redis.url)
-    context.onTestFinished(() => tap.close())
-    const service = await startService({ redisUrl: redis.url, workers: 0 })
-    context.onTestFinished(() => service.stop())
-    const worker = await service.startWorker({ REDIS_URL: tap.url })
-    await service.ready()
+    const { redis, tap, service, victim: worker } = await stage(context)
     const caught = tap.catch('finished', 'asked')
     const to = numberEnding('0111')
     const begun = await begin(service, to)

@@ -3,12 +3,11 @@
  * of the job. Real processes, the real SDK; the moment is caught on the way to Redis (P4 to P7).
  */
 import { setTimeout as wait } from 'node:timers/promises'
-import { describe, expect, it, type TestContext, vi } from 'vitest'
-import type { SandboxOptions } from '#sandbox/sandbox.ts'
-import { type OwnRedis, startOwnRedis } from '#test/fixtures/redis-server.ts'
-import { openRedisTap, type RedisTap } from '#test/fixtures/redis-tap.ts'
-import { numberEnding, type Program, type Service, startService } from '#test/fixtures/service.ts'
+import { describe, expect, it, vi } from 'vitest'
+import type { OwnRedis } from '#test/fixtures/redis-server.ts'
+import { numberEnding, type Service } from '#test/fixtures/service.ts'
 import { begin, expectNothingBroken } from './aftermath.ts'
+import { stage } from './stage.ts'
 
 /** Lock and stall check of the queue together: what is promised for the job of a worker that died. */
 const RERUN_MS = 20_000
@@ -20,25 +19,6 @@ const LEASE_MS = 13_000
 
 /** The job of a worker that was overtaken is not its own any more: it says so, in one of these ways. */
 const DEALT_WITH = /attempt overtaken|a job failed|the queue reported an error/
-
-type Stage = { redis: OwnRedis; tap: RedisTap; service: Service; victim: Program }
-
-/** One worker, behind the tap, and no other yet. */
-async function stage(
-  { onTestFinished }: TestContext,
-  env: Record<string, string> = {},
-  sandbox: SandboxOptions = {},
-): Promise<Stage> {
-  const redis = await startOwnRedis()
-  onTestFinished(() => redis.stop())
-  const tap = await openRedisTap(redis.url)
-  onTestFinished(() => tap.close())
-  const service = await startService({ redisUrl: redis.url, workers: 0, env, sandbox })
-  onTestFinished(() => service.stop())
-  const victim = await service.startWorker({ REDIS_URL: tap.url })
-  await service.ready()
-  return { redis, tap, service, victim }
-}
 
 const messagesTo = async (service: Service, to: string, count: number, timeout: number) =>
   vi.waitFor(async () => expect(await service.arrived(to)).toHaveLength(count), { timeout, interval: 50 })
