@@ -103,6 +103,8 @@ describe.concurrent('a worker killed', () => {
     const begun = await begin(service, to)
     await caught
     victim.kill('SIGKILL')
+    // What comes before it is told to nobody; a worker that starts within a second would hear it.
+    await vi.waitFor(() => expect(service.sandbox.messages(to)).toMatchObject([{ state: 'sent' }]), 5_000)
     await service.startWorker()
     await rests(service, begun.id, 'unknown', RERUN_MS + SLACK_MS)
     await rests(service, begun.id, 'delivered', 10_000)
