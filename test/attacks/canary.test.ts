@@ -329,6 +329,12 @@ describe('what is looked for', () => {
     }
   })
 
+  it('is not found where a meter happens to end like one half and to hold the other', () => {
+    for (const meter of ['35916905 318 53', '249418 905 318', '35916905 318 53 35916904:265'])
+      expect(found(`HSET\nkey\nfield\n${meter}`) || found(JSON.stringify({ field: meter }))).toBe(false)
+    expect(found('35916905 318 is your code')).toBe(true)
+  })
+
   it('is not found in ids, times, tags and MACs', () => {
     const { id, application, destinationTag, purpose } = OWNER
     const made = Array.from({ length: 2_000 }, () => [
