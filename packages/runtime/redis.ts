@@ -34,28 +34,22 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10),
 
 /**
  * ioredis would run a script again whose reply was lost and hand out the second answer: "wrong" to the person whose
- * code had just been approved. So nothing is queued, resent or waited for beyond the timeout. Commands of one turn of
- * the event loop leave in one write: waking Redis costs more than most of what it is asked.
+ * code had just been approved. So nothing is queued, resent or waited for beyond the timeout.
  */
 export function connectForRequests(at: string | RedisPlace, log: Log): Redis {
   const redis = open(at, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    enableAutoPipelining: true,
     commandTimeout: COMMAND_TIMEOUT_MS,
     socketTimeout: SILENT.forRequestsMs,
   })
   return withQuietErrors(redis, log)
 }
 
-/**
- * BullMQ blocks on its connections and insists on waiting for them. Jobs that end in one turn of the event loop leave in
- * one write here too.
- */
+/** BullMQ blocks on its connections and insists on waiting for them. */
 export function connectForQueue(at: string | RedisPlace, log: Log): Redis {
   const redis = open(at, {
-    enableAutoPipelining: true,
     maxRetriesPerRequest: null,
     socketTimeout: SILENT.forQueueMs,
   })
