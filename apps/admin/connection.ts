@@ -19,5 +19,8 @@ export async function withRedis<T>(at: RedisPlace, work: (redis: Redis) => Promi
 
 /** An address may hold a password, so it is named by its variable. */
 export function sentenceOfFault(error: unknown): string {
-  return `Redis (REDIS_URL) did not answer: ${faultName(error instanceof StoreFault ? error.cause : error)}.`
+  const fault = error instanceof StoreFault ? error.cause : error
+  if (fault instanceof Error && fault.message.startsWith('NOPERM'))
+    return 'The user of REDIS_URL lacks a right in Redis (docs/runbook.md, "Redis users").'
+  return `Redis (REDIS_URL) did not answer: ${faultName(fault)}.`
 }
