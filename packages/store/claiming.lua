@@ -51,7 +51,8 @@ local function look_at(key, send, token, suppressions, now)
   if state ~= 'queued' and state ~= 'unknown' then return no('closed', state) end
   if not wanted then return no('closed', state) end
   if opted_out then return ends('suppressed', 'recipient_opted_out') end
-  if state == 'unknown' and not may_follow(submitted) then return no('closed', state) end
+  -- One that has come to rest as unknown has no time at which to try again.
+  if state == 'unknown' and not (retry and may_follow(submitted)) then return no('closed', state) end
   if retry and tonumber(retry) > now then return no('wait', tonumber(retry) - now) end
   if s.deadline <= now then return ends('expired', 'not_sent_in_time') end
   s.second = ask_second(s, now)

@@ -4,6 +4,7 @@
 --
 -- policy.gate: the rules, by scope: region, form, application, overall; policy.meters: where their meters are
 
+-- The first of its gates is the region's.
 local function meters_of(key, gates)
   local application = owner_of(key)
   local meters = policy.meters

@@ -127,6 +127,9 @@ describe('a second message', () => {
         { state: 'unknown', reason: 'spend_limit', possibleDuplicate: false, attempts: 1 },
       ])
       expect(view?.sends[0]?.timeline).toMatchObject([{ outcome: 'unknown', reason: 'timeout' }])
+      // Also where there is room by now.
+      const wide = storeOn(connection.redis, { ...s.policy, rules: [] }, s)
+      expect(await wide.deliveries.claim(s.send, 'late')).toEqual({ kind: 'closed', why: 'unknown' })
       expect(await s.deliveries.sweep(of, 10)).toMatchObject({ sends: [] })
       expect(await connection.redis.zcard(s.keys.line('+12025550199'))).toBe(0)
     },

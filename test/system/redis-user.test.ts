@@ -214,6 +214,11 @@ describe.concurrent('a user that lacks a right', () => {
       const { owner, programs } = await guarded(context)
       await owner.call('acl', 'setuser', '2fa', less)
       const service = await running(context, programs)
+      // So that what is missed is the right, and not the connection.
+      for (const program of [...service.apis, ...service.workers])
+        await eventually(async () =>
+          expect(await (await fetch(`${program.url}/readyz`)).text()).not.toContain('redis_unreachable'),
+        )
       const to = numberEnding()
       const { status, body } = await service.start(to)
       expect([202, 503]).toContain(status)
