@@ -19,5 +19,15 @@ export async function withRedis<T>(at: RedisPlace, work: (redis: Redis) => Promi
 
 /** An address may hold a password, so it is named by its variable. */
 export function sentenceOfFault(error: unknown): string {
-  return `Redis (REDIS_URL) did not answer: ${faultName(error instanceof StoreFault ? error.cause : error)}.`
+  const fault = error instanceof StoreFault ? error.cause : error
+  if (lacksRight(fault))
+    return 'The user of REDIS_URL lacks a right in Redis (docs/runbook.md, "Redis users").'
+  return `Redis (REDIS_URL) did not answer: ${faultName(fault)}.`
+}
+
+/** Of a transaction Redis says only that it was given up; what it refused stands beside it. */
+function lacksRight(fault: unknown): boolean {
+  if (!(fault instanceof Error)) return false
+  const { previousErrors = [] } = fault as { previousErrors?: readonly Error[] }
+  return [fault, ...previousErrors].some(({ message }) => message.startsWith('NOPERM'))
 }

@@ -9,6 +9,7 @@ import { faultName } from '#runtime/redis.ts'
 import { pause } from '#runtime/shutdown.ts'
 import type { Claim, Claimed, Deliveries, Recorded } from '#store/deliveries.ts'
 import { StoreFault } from '#store/script.ts'
+import { alarmsIn } from '#verification/gate.ts'
 import { type MessageStyle, messageText } from '#verification/message.ts'
 import { type Moment, msBetween } from '#verification/moment.ts'
 import type { ObjectionTo } from '#verification/objection.ts'
@@ -25,6 +26,8 @@ export type Deliver = (send: SendReference, signal: AbortSignal) => Promise<Deli
 
 /** A claim that was given: to send, or to give back unsent. */
 type Attempt = Extract<Claim, { attempt: number }>
+
+type Closed = Extract<Claim, { kind: 'closed' }>
 
 /** `askedAt`: before the claim was asked for. `freshMs` after that it is to be given back. */
 type Fresh<T> = T & { askedAt: Moment; freshMs: number }
@@ -201,11 +204,17 @@ export function createDeliver(deps: {
     }
   }
 
+  function close(send: SendReference, { why, refusal, limit }: Closed): Delivered {
+    if (refusal) log.warn({ ...fieldsOf(send), refusal, limit }, 'second message refused')
+    return { kind: 'closed', why }
+  }
+
   return async (send, signal) => {
     const token = randomUUID()
     const given = await claim(send, token, signal)
-    if (given.kind === 'closed') return { kind: 'closed', why: given.why }
+    if (given.kind === 'closed') return close(send, given)
     if (given.kind === 'wait') return { kind: 'again', waitMs: given.waitMs }
+    for (const limit of alarmsIn(given.explain)) log.warn({ limit }, 'a limit is nearly reached')
     const claimedAt = performance.now()
     const delivered = await makeAttempt(given, token, signal)
     if (given.againMs === undefined) return delivered

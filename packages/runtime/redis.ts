@@ -3,7 +3,7 @@
  * the queue (BullMQ's own settings). And what a Redis must be like to keep our promises.
  */
 import { Redis, type RedisOptions } from 'ioredis'
-import type { Log } from './log.ts'
+import { createSeldom, type Log } from './log.ts'
 
 /** A request waits this long for Redis at most; a fault is answered well within two seconds. */
 const COMMAND_TIMEOUT_MS = 500
@@ -14,6 +14,9 @@ const CONNECT_TIMEOUT_MS = 2_000
  */
 const SILENT = { forRequestsMs: 5_000, forQueueMs: 30_000 }
 const RECONNECT_LONGEST_MS = 1_000
+
+/** A right that lacks is said so often, and holds a program back for so long after it was last missed. */
+const NO_RIGHT = { saidEveryMs: 600_000, forMs: 60_000 }
 
 export type Sentinel = { host: string; port: number }
 
@@ -37,7 +40,7 @@ const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 10),
  * code had just been approved. So nothing is queued, resent or waited for beyond the timeout.
  */
 export function connectForRequests(at: string | RedisPlace, log: Log): Redis {
-  const redis = open(at, {
+  const redis = open(at, log, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -49,19 +52,21 @@ export function connectForRequests(at: string | RedisPlace, log: Log): Redis {
 
 /** BullMQ blocks on its connections and insists on waiting for them. */
 export function connectForQueue(at: string | RedisPlace, log: Log): Redis {
-  const redis = open(at, {
+  const redis = open(at, log, {
     maxRetriesPerRequest: null,
     socketTimeout: SILENT.forQueueMs,
   })
   return withQuietErrors(redis, log)
 }
 
-function open(at: string | RedisPlace, kind: Options): Redis {
+function open(at: string | RedisPlace, log: Log, kind: Options): Redis {
   const options = {
     ...kind,
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy,
-    reconnectOnError: leaveReadOnly(),
+    reconnectOnError: hearErrors(log),
+    // It takes a right of its own, which Redis 7.0 does not even know.
+    disableClientInfo: true,
   }
   if (typeof at === 'string') return new Redis(at, options)
   return new Redis(at.redisUrl, { ...options, ...(at.redisSentinels.length > 0 && askSentinels(at)) })
@@ -78,6 +83,36 @@ function askSentinels(place: RedisPlace): Options {
     ...(place.redisSentinelPassword !== '' && { sentinelPassword: place.redisSentinelPassword }),
     ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
   }
+}
+
+/** Every error that Redis answers comes by here; whether it is worth dialling anew. */
+function hearErrors(log: Log): (error: Error) => boolean {
+  const isReadOnly = leaveReadOnly()
+  return (error) => {
+    if (lacksRight(error)) tellRight(error, log)
+    return isReadOnly(error)
+  }
+}
+
+/** A script that lacks a right fails with ERR, as by a mistake of ours: told apart here, for everybody who reads it. */
+function lacksRight(error: Error): boolean {
+  if (/^ERR (The user executing the script|ACL failure in script)/.test(error.message))
+    error.message = `NOPERM ${error.message}`
+  return error.message.startsWith('NOPERM')
+}
+
+/** What a program lacks, whichever of its connections it was missed on: each has one log. */
+const rights = new WeakMap<Log, { isWorthSaying: () => boolean; missedAt: number }>()
+
+function tellRight(error: Error, log: Log): void {
+  const isWorthSaying = rights.get(log)?.isWorthSaying ?? createSeldom(NO_RIGHT.saidEveryMs)
+  rights.set(log, { isWorthSaying, missedAt: performance.now() })
+  const [, command = 'in a script or to a key'] = /the '([a-z|]+)' command/.exec(error.message) ?? []
+  if (isWorthSaying())
+    log.error(
+      { reason: 'redis_right_missing', fault: `NOPERM ${command}` },
+      'The Redis user lacks a right; ACL LOG says which (docs/runbook.md)',
+    )
 }
 
 /**
@@ -145,7 +180,10 @@ export function watchRedis(redis: Redis, options: { production: boolean; log: Lo
     async problem(): Promise<string | undefined> {
       if (redis.status !== 'ready') return 'redis_unreachable'
       const pong = await redis.ping().catch(() => undefined)
-      return pong === undefined ? 'redis_unreachable' : complaint
+      if (pong === undefined) return 'redis_unreachable'
+      const missedAt = rights.get(options.log)?.missedAt ?? Number.NEGATIVE_INFINITY
+      if (performance.now() - missedAt < NO_RIGHT.forMs) return 'redis_right_missing'
+      return complaint
     },
   }
 }

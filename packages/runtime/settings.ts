@@ -12,6 +12,7 @@ import { readEvents } from './event-settings.ts'
 import { readPrices, readRules } from './gate-settings.ts'
 import { LOG_LEVELS, type LogLevel } from './log.ts'
 import { readMessageStyle } from './message-settings.ts'
+import { readNumberLimits } from './number-settings.ts'
 import type { RedisPlace, Sentinel } from './redis.ts'
 import { readSenders } from './sender-settings.ts'
 
@@ -35,8 +36,6 @@ export type ProviderName = 'relay' | 'rest'
 
 const KEY_BYTES = 32
 const SECOND = 1_000
-/** Fewer, and a person with a bad day is locked out by themselves: a verification alone takes up to ten. */
-const WRONG_IN_A_ROW_LEAST = 20
 
 /** Public by design: so that the programs start beside each other on a laptop. Production refuses them. */
 const developmentKey = (use: string) => createHash('sha256').update(`development only: ${use}`).digest()
@@ -170,15 +169,12 @@ export function requireInProduction(reader: Reader, names: readonly string[]): v
 function readPolicy(reader: Reader): Policy {
   const ttlMax = HARD_LIMITS.codeTtlMs / SECOND
   const ttl = integer(120, ttlMax)
+  const codeTtlMs = reader.value('CODE_TTL_SECONDS', ttl, DEFAULT_POLICY.codeTtlMs / SECOND) * SECOND
   return {
     ...DEFAULT_POLICY,
-    codeTtlMs: reader.value('CODE_TTL_SECONDS', ttl, DEFAULT_POLICY.codeTtlMs / SECOND) * SECOND,
+    codeTtlMs,
+    ...readNumberLimits(reader, { ...DEFAULT_POLICY, codeTtlMs }),
     checksMax: reader.value('CHECKS_MAX', integer(1, HARD_LIMITS.checksMax), DEFAULT_POLICY.checksMax),
-    wrongInARowMax: reader.value(
-      'WRONG_IN_A_ROW_MAX',
-      integer(WRONG_IN_A_ROW_LEAST, HARD_LIMITS.wrongInARowMax),
-      DEFAULT_POLICY.wrongInARowMax,
-    ),
     resendCode: reader.value('RESEND_CODE', oneOf('same', 'new'), DEFAULT_POLICY.resendCode),
     unknown: reader.value('UNKNOWN', oneOf('resend', 'stop'), DEFAULT_POLICY.unknown),
     rules: readRules(reader, DEFAULT_POLICY.rules),

@@ -9,14 +9,18 @@
 -- Replies {'claimed', sealed number and code, locale, channel, attempt (1, 2, ...), ms left until the last moment to
 --          submit, ms since the first attempt began that may have left (-1: none may), number's tag, line,
 --          verification's key, send, ms until the one that was asked for is to be looked at again (-1: it is this one),
---          sealed context or '', our number that may have been sent from or ''}
+--          sealed context or '', our number that may have been sent from or '', explain as start.lua}
 --         {'wait', ms}: another worker holds it, or its time or its turn has not come; look again then
---         {'closed', why}: nothing is to be done any more: gone | its state in the ledger
+--         {'closed', why[, refusal, name of the limit]}: nothing is to be done any more: gone | its state in the ledger;
+--         and what refused a second message
 --         {'no_line', number's tag, channel}: its line is none of policy.lines; ask again with one that is
 --
 -- At most policy.submissions_max messages may ever have left for one send; none leaves after the deadline, an
 -- approval, a cancellation, a newer send or a STOP of the number. An attempt whose lease ran out may have left: it
 -- counts as unknown, and another one waits for its receipt as long as after any unknown one.
+--
+-- A second message is one more on the bill: it is counted when it is claimed, in every limit that is shared, and where one
+-- of those that block has no room the send stays unknown (docs/decisions/0022).
 --
 -- A claim is given only when a message may leave its number now (pacing.lua), however many workers ask. While more wait
 -- than may leave, whoever's turn it is gives it to the code that has longest to live, which is then what is claimed
@@ -24,7 +28,9 @@
 --@include clock.lua
 --@include meters.lua
 --@include ledger.lua
+--@include gate.lua
 --@include pacing.lua
+--@include second.lua
 --@include claiming.lua
 
 local asked_key, stopped, turn = unpack(KEYS)
@@ -40,7 +46,7 @@ local function claimed(s, attempt, again_ms)
   local left_ms, left_from = may_have_left(s, attempt, now)
   return {
     'claimed', fields[1], fields[2], s.channel, attempt, s.deadline - now, left_ms,
-    s.to_tag, s.line, s.key, s.send, again_ms, fields[3] or '', left_from,
+    s.to_tag, s.line, s.key, s.send, again_ms, fields[3] or '', left_from, s.second and explain_passage(s.second) or '',
   }
 end
 
@@ -88,6 +94,7 @@ local function find_fresher()
 end
 
 local function take(s)
+  if s.second then count_passage(s.second, false) end
   take_pace(pace, busy, segment_ms, s.segments)
   busy = busy + s.segments * segment_ms
   remove_from(line, s.key, s.send, s.segments)

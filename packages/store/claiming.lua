@@ -1,7 +1,8 @@
 -- A send as a claim sees it: may it leave, whatever else waits for its number?
 
 -- All that a claim asks of a send. `no` is the reply when it cannot leave, `mine` is set when this token holds it
--- already. What must end, ends here: a lost worker's attempt, and what came too late or to a number that said STOP.
+-- already, `second` what is to be counted when it is taken. What must end, ends here: a lost worker's attempt, what came
+-- too late or to a number that said STOP, and a second message that a limit has no room for.
 local function look_at(key, send, token, suppressions, now)
   if redis.call('EXISTS', key) == 0 then return { no = { 'closed', 'gone' } } end
   local agenda, id = agenda_of(key)
@@ -26,12 +27,16 @@ local function look_at(key, send, token, suppressions, now)
     return s
   end
 
-  local function ends(final, reason)
+  local function rests(...)
     look_again_at(agenda, id, expires, now)
     leave_line(key, send)
-    if state == 'unknown' then return no('closed', state) end
+    return no('closed', ...)
+  end
+
+  local function ends(final, reason)
+    if state == 'unknown' then return rests(state) end
     move_send(key, send, final, now, 'reason', reason)
-    return no('closed', final)
+    return rests(final)
   end
 
   -- The answer to this very claim was lost: it is given again while it holds.
@@ -46,10 +51,16 @@ local function look_at(key, send, token, suppressions, now)
   if state ~= 'queued' and state ~= 'unknown' then return no('closed', state) end
   if not wanted then return no('closed', state) end
   if opted_out then return ends('suppressed', 'recipient_opted_out') end
-  if state == 'unknown' and not may_follow(submitted) then return no('closed', state) end
+  -- One that has come to rest as unknown has no time at which to try again.
+  if state == 'unknown' and not (retry and may_follow(submitted)) then return no('closed', state) end
   if retry and tonumber(retry) > now then return no('wait', tonumber(retry) - now) end
   if s.deadline <= now then return ends('expired', 'not_sent_in_time') end
-  return s
+  s.second = ask_second(s, now)
+  local blocked = s.second and s.second.blocked
+  if not blocked then return s end
+  set_send(key, send, state, now, 'reason', blocked[2])
+  redis.call('HDEL', key, send_field(send, 'retry'))
+  return rests(state, blocked[2], blocked[4])
 end
 
 -- ms since the first attempt began whose message may have left, and our number it went out from, '' where that is not

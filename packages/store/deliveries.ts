@@ -21,7 +21,8 @@ import {
 import { createFurthest } from './furthest.ts'
 import type { Keys } from './keys.ts'
 import { createLines } from './lines.ts'
-import { luaEvents } from './lua-policy.ts'
+import { luaEvents, luaSecondRules } from './lua-policy.ts'
+import { sharedMeters } from './passage.ts'
 import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.ts'
 
 /**
@@ -31,6 +32,8 @@ import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.
 type Given = {
   send: SendReference
   attempt: number
+  /** The rules that spoke up about a second message, as `rule=mode ...`. */
+  explain: string
   /** How long from now a message may still be handed over. */
   deadlineMs: number
   againMs?: number
@@ -54,7 +57,8 @@ export type Claimed = Letter &
 export type Claim =
   | Claimed
   | { kind: 'wait'; waitMs: number }
-  | { kind: 'closed'; why: string }
+  /** `refusal`, `limit`: what had no room for a second message. */
+  | { kind: 'closed'; why: string; refusal?: string; limit?: string }
   /** Claimed, but not to be acted on, such as when it is sealed with a key this worker lacks: to be given back. */
   | (Given & { kind: 'unusable'; reason: OutcomeReason })
 export type Recorded =
@@ -84,7 +88,7 @@ export function createDeliveries(deps: {
   const lines = createLines(deps)
   const furthest = createFurthest(redis)
   const scripts = {
-    claim: loadScript('claim.lua', policy, lines.lua + events),
+    claim: loadScript('claim.lua', policy, luaSecondRules(policy, sharedMeters(keys)) + lines.lua + events),
     record: loadScript('record.lua', policy, events),
     receipt: loadScript('receipt.lua', policy, events),
     sweep: loadScript('sweep.lua', policy, events),
@@ -109,6 +113,7 @@ export function createDeliveries(deps: {
       send: { ...owner, send: numberAt(reply, 10) },
       attempt: numberAt(reply, 4),
       deadlineMs: numberAt(reply, 5),
+      explain: textAt(reply, 14),
       ...(againMs < 0 ? {} : { againMs }),
     }
     const sealedFor = { application: owner.application, id: owner.verification }
@@ -143,7 +148,7 @@ export function createDeliveries(deps: {
         reply = await askClaim(asked, token, key)
       }
       if (reply[0] === 'wait') return { kind: 'wait', waitMs: numberAt(reply, 1) }
-      if (reply[0] === 'closed') return { kind: 'closed', why: textAt(reply, 1) }
+      if (reply[0] === 'closed') return decodeClosed(reply)
       return decodeClaimed(reply)
     },
 
@@ -236,6 +241,11 @@ export function createDeliveries(deps: {
       return names.map(parseApplication).filter((name) => name !== undefined)
     },
   }
+}
+
+function decodeClosed(reply: Reply): Claim {
+  const closed = { kind: 'closed', why: textAt(reply, 1) } as const
+  return reply.length > 2 ? { ...closed, refusal: textAt(reply, 2), limit: textAt(reply, 3) } : closed
 }
 
 /** Any receipt at all proves that the provider took the message. */

@@ -9,6 +9,7 @@ import {
   refusalOfRule,
   SCOPES,
   type Scope,
+  SECOND_SCOPES,
 } from '#verification/gate.ts'
 import type { Policy, WindowLimit } from '#verification/policy.ts'
 import { REPLY_VALID_MS } from '#verification/reply.ts'
@@ -86,6 +87,15 @@ export function luaGateRules(policy: Policy): string {
 export function luaReplyRules(policy: Policy): string {
   const rules = policy.rules.filter(({ counts }) => counts === 'spend')
   return luaRules('gate', { scopes: REPLY_SCOPES, rules, policy })
+}
+
+/**
+ * The limits that the second message of a send is counted in, by scope in the order of SECOND_SCOPES, and where their
+ * meters are, as second.lua reads them.
+ */
+export function luaSecondRules(policy: Policy, meters: Readonly<Record<string, string>>): string {
+  const rules = policy.rules.filter(({ counts }) => counts === 'sends' || counts === 'spend')
+  return `${luaRules('gate', { scopes: SECOND_SCOPES, rules, policy })}policy.meters = ${literal(meters)}\n`
 }
 
 /** The rules asked before a code is compared, by scope in the order of GUESS_SCOPES, as guess.lua reads them. */

@@ -20,6 +20,19 @@ export type Place = { region: string; prefixTag: string; rangeDigit: string }
 const NUMBER_TAG_LENGTH = 6
 const OVERALL = 'all'
 
+/**
+ * Where the meters are that all sends of an application share, for a script that learns only then whose send it is: the
+ * application's name goes behind `application`. The region's stands in the verification's hash.
+ */
+export function sharedMeters(keys: Keys): Record<string, string> {
+  return {
+    application: keys.scope('application', ''),
+    form: keys.scope('form', FORM_APPLICATION),
+    form_application: FORM_APPLICATION,
+    overall: keys.scope('overall', OVERALL),
+  }
+}
+
 export function createPassage({ keys, policy, vault }: { keys: Keys; policy: Policy; vault: Vault }) {
   /**
    * What the limits of an address are counted under; nothing without one. For each application apart: an address is

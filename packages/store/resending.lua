@@ -59,7 +59,8 @@ local function resend(key, agenda, id, verification, held, code_mac, sealed, exp
   end
   return {
     'sent_again', id, send, verification.created, verification.expires, next_send,
-    #policy.resend_waits_ms + 1 - send, checks_max_of(verification.context_tag) - verification.wrong, now,
+    math.max(0, #policy.resend_waits_ms + 1 - send),
+    math.max(0, checks_max_of(verification.context_tag) - verification.wrong), now,
     verification.channel, verification.locale, explain,
   }
 end

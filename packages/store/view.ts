@@ -43,11 +43,16 @@ function decodeHash(
     createdAtMs: Number(hash.created),
     expiresAtMs,
     ...(status === 'pending' && nextSendAtMs > 0 ? { nextSendAtMs } : {}),
-    sendsLeft: status === 'pending' ? policy.resendWaitsMs.length + 1 - sends : 0,
+    sendsLeft: status === 'pending' ? sendsLeftOf(sends, nextSendAtMs, policy) : 0,
     checksLeft: status === 'pending' ? Math.max(0, checksMaxOf(hash, policy) - Number(hash.wrong ?? 0)) : 0,
     sends: Array.from({ length: sends }, (_, index) => decodeSend(hash, index + 1)),
     explain: hash.explain ?? '',
   }
+}
+
+/** Whether one more may follow was said when the last one was ordered, maybe by a program with other waits. */
+function sendsLeftOf(sends: number, nextSendAtMs: number, { resendWaitsMs }: Policy): number {
+  return nextSendAtMs === 0 ? 0 : Math.max(1, resendWaitsMs.length + 1 - sends)
 }
 
 /** As windows.lua has it: of a payment no more than of its number. */

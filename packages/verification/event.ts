@@ -49,56 +49,51 @@ type Subject = {
   to: string
 }
 
-type VerificationEvent = {
-  type: (typeof VERIFICATION_EVENTS)[number]
-  timestamp: string
-  data: Subject & {
-    status: string
+/** And of what has moved to where it stands now: the verification, or one of its sends. */
+type Moved = Subject & { status: string; reason?: string }
+
+/** What every event is. */
+type EventOf<Type extends EventType, Data> = { type: Type; timestamp: string; data: Data }
+
+type VerificationEvent = EventOf<
+  (typeof VERIFICATION_EVENTS)[number],
+  Moved & {
     sends: number
     created_at: string
     expires_at: string
-    reason?: string
     /** Of an approval: the wrong codes typed for the number since the one before. OWASP ASVS 5.0 6.3.5. */
     wrong_checks?: number
   }
-}
+>
 
-type SendEvent = {
-  type: (typeof SEND_EVENTS)[number]
-  timestamp: string
-  data: Subject & {
+type SendEvent = EventOf<
+  (typeof SEND_EVENTS)[number],
+  Moved & {
     send: number
-    status: string
     attempts: number
     possible_duplicate: boolean
     queued_at: string
-    reason?: string
     provider_message_id?: string
   }
-}
+>
 
 /** The number of this verification is disabled, by as many wrong codes in a row. OWASP ASVS 5.0 6.3.5. */
-type NumberEvent = {
-  type: 'number.disabled'
-  timestamp: string
-  data: Subject & { wrong_checks: number }
-}
+type NumberEvent = EventOf<'number.disabled', Subject & { wrong_checks: number }>
 
 /**
  * A budget that many people share: four fifths of it are used (`nearly`), or it has refused somebody (`reached`). Told
  * again only after ten minutes.
  */
-type LimitEvent = {
-  type: 'limit.reached'
-  timestamp: string
-  data: {
+type LimitEvent = EventOf<
+  'limit.reached',
+  {
     limit: string
     state: 'nearly' | 'reached'
     scope: 'application' | 'region' | 'overall'
     application?: Application
     region?: string
   }
-}
+>
 
 export type Event = VerificationEvent | SendEvent | NumberEvent | LimitEvent
 
@@ -160,7 +155,7 @@ function subjectOf(fields: Fields): Subject | undefined {
 
 function verificationEvent(
   head: Pick<VerificationEvent, 'type' | 'timestamp'>,
-  subject: Subject & { status: string },
+  subject: Moved,
   fields: Fields,
 ): VerificationEvent | undefined {
   const [created, expires] = [iso(fields.created), iso(fields.expires)]
@@ -185,7 +180,7 @@ const PLAIN = new Set(['accepted', 'delivered'])
 
 function sendEvent(
   head: Pick<SendEvent, 'type' | 'timestamp'>,
-  subject: Subject & { status: string },
+  subject: Moved,
   fields: Fields,
 ): SendEvent | undefined {
   const queued = iso(fields.queued)

@@ -52,6 +52,12 @@ export const GUESS_SCOPES = ['ip', 'network', 'application', 'overall'] as const
 export const REPLY_SCOPES = ['region', 'overall'] as const satisfies readonly Scope[]
 
 /**
+ * What the second message of a send is counted for, after a first that nobody knows the end of: what is shared. No
+ * address asked for it, and what a prefix was asked to be sent has been counted.
+ */
+export const SECOND_SCOPES = ['region', 'form', 'application', 'overall'] as const satisfies readonly Scope[]
+
+/**
  * - `sends`: messages ordered; `spend`: what they cost, in millionths of the currency of PRICES
  * - `numbers`, `regions`: different ones
  * - `wrong_checks`: wrong codes

@@ -91,8 +91,18 @@ const second = 1_000
 const minute = 60 * second
 const hour = 60 * minute
 
-/** No configuration goes past these. */
-export const HARD_LIMITS = { codeTtlMs: 10 * minute, checksMax: 10, wrongInARowMax: 100 } as const
+/**
+ * No configuration goes past these. Of a number Redis keeps an entry for each send (45 bytes) and each wrong code (12
+ * bytes) that a window may hold. More wrong codes in a day than in a row would disable it first.
+ */
+export const HARD_LIMITS = {
+  codeTtlMs: 10 * minute,
+  checksMax: 10,
+  wrongInARowMax: 100,
+  wrongPaymentMax: 5,
+  windowSends: 50,
+  windowWrongChecks: 100,
+} as const
 
 export const CODE_DIGITS = 6
 

@@ -74,6 +74,14 @@ describe('a replay', () => {
     expect(await connection.redis.keys('{replay-*')).toEqual([])
   })
 
+  it('asks the limits of a number as they are set', () => {
+    const starts = [0, 700, 1_400].map((second) => ({ at: at(second), to: '+12025550101' }))
+    const file = fileOf(...starts)
+    expect(run('policy', ['replay', file]).stdout).toContain('3 starts: 3 sent')
+    const { stdout } = run('policy', ['replay', file], { LIMIT_NUMBER_DAY: '2' })
+    expect(stdout).toContain(`${at(1_400)}  +*******0101  -  send_limit number_day`)
+  })
+
   it('names what only speaks up', () => {
     const starts = [0, 1, 2].map((index) => ({
       at: at(index),

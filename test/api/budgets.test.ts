@@ -1,8 +1,11 @@
 /** The budgets of a number as a caller meets them: which one says no, until when, and what they leave to its owner. */
 import { describe, expect, it } from 'vitest'
+import { DEFAULT_APPLICATION } from '#api/caller.ts'
+import { readConfig } from '#api/config.ts'
 import { NOT_APPROVED } from '#api/sentences.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { freshDestination, wrongFor } from '#test/fixtures/store.ts'
+import type { VerificationId } from '#verification/verification.ts'
 import { type Api, apiOn, expectProblem, FORM_APPLICATION, jsonOf } from './api.ts'
 
 const connection = useRedis()
@@ -94,6 +97,81 @@ it('of two limits that are reached the longer wait is told, by its name', async 
   await api.post(begun.checks, { code: begun.wrong })
   const problem = await expectProblem(await api.post(begun.checks, { code: begun.code }), 429, 'check_limit')
   expect(problem).toMatchObject({ limit: 'long', retry_after: 100 })
+})
+
+describe('with limits of its own a number', () => {
+  const policyOf = (env: Record<string, string>) => readConfig(env).config.policy
+  const restart = async (api: Api, to: string) => {
+    const { id } = await startedOn(api, to)
+    await api.send('DELETE', `${START}/${id}`)
+  }
+
+  it.each([
+    ['number_10_minutes', 600, { LIMIT_NUMBER_10_MINUTES: '2', LIMIT_NUMBER_DAY: '50' }],
+    ['number_day', 86_400, { LIMIT_NUMBER_10_MINUTES: '50', LIMIT_NUMBER_DAY: '2' }],
+  ])('is sent to as often as %s says', async (limit, longest, env) => {
+    const api = apiOn(connection.redis, { policy: policyOf(env) })
+    const to = freshDestination()
+    await restart(api, to)
+    await restart(api, to)
+    const problem = await expectProblem(await api.post(START, { to }), 429, 'send_limit')
+    expect(problem.limit).toBe(limit)
+    expect(Number(problem.retry_after)).toBeGreaterThan(longest - 10)
+    expect(Number(problem.retry_after)).toBeLessThanOrEqual(longest)
+  })
+
+  it.each([
+    ['number_wrong_hour', HOUR_S, { LIMIT_NUMBER_WRONG_HOUR: '3' }],
+    ['number_wrong_day', 24 * HOUR_S, { LIMIT_NUMBER_WRONG_DAY: '4' }],
+  ])('takes as many wrong codes as %s says, and then not the right one', async (limit, longest, env) => {
+    const api = apiOn(connection.redis, { policy: policyOf(env) })
+    const { checks, code, wrong } = await api.start()
+    for (let left = Number(Object.values(env)[0]); left > 0; left--) await api.post(checks, { code: wrong })
+    const problem = await expectProblem(await api.post(checks, { code }), 429, 'check_limit')
+    expect(problem.limit).toBe(limit)
+    expect(Number(problem.retry_after)).toBeGreaterThan(longest - 10)
+    expect(Number(problem.retry_after)).toBeLessThanOrEqual(longest)
+  })
+
+  it('waits between two codes, and is sent as many, as RESEND_WAITS_SECONDS says', async () => {
+    const api = apiOn(connection.redis, { policy: policyOf({ RESEND_WAITS_SECONDS: '45' }) })
+    const { id, to, answer } = await api.start()
+    expect(answer.sends_left).toBe(1)
+    expect(Date.parse(String(answer.next_send_at)) - Date.parse(String(answer.created_at))).toBe(45_000)
+    const problem = await expectProblem(
+      await api.send('POST', `${START}/${id}/sends`),
+      429,
+      'resend_cooldown',
+    )
+    expect(problem.retry_after).toBe(45)
+    const key = api.store.keys.verification(DEFAULT_APPLICATION, id as VerificationId)
+    await connection.redis.hset(key, 'next_send', 1)
+    const again = await jsonOf(await api.post(START, { to }), 202)
+    expect(again).toMatchObject({ id, sends_left: 0, next_send_at: null })
+  })
+
+  it('has payments that end after as many wrong codes as PAYMENT_WRONG_MAX says, for as long as is said', async () => {
+    const env = { PAYMENT_WRONG_MAX: '2', PAYMENT_BLOCK_SECONDS: '120' }
+    const api = apiOn(connection.redis, { policy: policyOf(env) })
+    const context = { amount: '9.90', currency: 'EUR', payee: 'Shop' }
+    const to = freshDestination()
+    const { id, checks_left } = await jsonOf(await api.post(START, { to, context }), 202)
+    expect(checks_left).toBe(2)
+    const wrong = wrongFor(await api.codeOf(String(id)))
+    for (let tries = 0; tries < 2; tries++) await api.post('/v1/checks', { to, code: wrong, context })
+    const problem = await expectProblem(await api.post(START, { to, context }), 429, 'payment_blocked')
+    expect(Number(problem.retry_after)).toBeGreaterThan(110)
+    expect(Number(problem.retry_after)).toBeLessThanOrEqual(120)
+  })
+})
+
+it('the page says the wait that is set', async () => {
+  const { policy } = readConfig({ RESEND_WAITS_SECONDS: '45' }).config
+  const api = apiOn(connection.redis, { policy })
+  const form = { number: freshDestination() }
+  await api.postForm('/request-auth', form, { Accept: 'text/html' })
+  const page = await api.postForm('/request-auth', form, { Accept: 'text/html' })
+  expect(await page.text()).toContain('A code was sent a moment ago. Try again in 45 seconds.')
 })
 
 describe('the page', () => {

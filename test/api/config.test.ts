@@ -126,6 +126,16 @@ describe('a mistake is said by its name and never by its value:', () => {
     ['CHECKS_MAX', ['0', '11', 'marker']],
     ['LIMIT_IP_WRONG_HOUR', ['20:challenge', '0', '20:', '20:block:block', 'marker']],
     ['WRONG_IN_A_ROW_MAX', ['19', '101', 'marker']],
+    ['LIMIT_NUMBER_10_MINUTES', ['0', '51', 'off', '5:block', '5:observe', '-1', 'marker']],
+    ['LIMIT_NUMBER_DAY', ['0', '51', 'off', '10:challenge', '1e1', 'marker']],
+    ['LIMIT_NUMBER_WRONG_HOUR', ['2', '101', 'off', '10:observe', 'marker']],
+    ['LIMIT_NUMBER_WRONG_DAY', ['2', '101', 'off', '20:', 'marker']],
+    [
+      'RESEND_WAITS_SECONDS',
+      ['14', '0', '301', '30,', '30,60,off', '30;60', '15,15,15,15,15,15', '30,60,151', '240', 'marker'],
+    ],
+    ['PAYMENT_WRONG_MAX', ['0', '6', 'off', 'marker']],
+    ['PAYMENT_BLOCK_SECONDS', ['59', '86401', 'off', 'marker']],
     ['RESEND_CODE', ['Same', 'marker']],
     ['UNKNOWN', ['retry', 'marker']],
     ['PUBLIC_FORM', ['true', '1', 'ON', 'marker']],
@@ -177,6 +187,39 @@ it.each<[Record<string, string>, number]>([
   expect(config.policy.rules.find(({ name }) => name === 'form_day')).toMatchObject({ max, mode: 'block' })
 })
 
+it('the limits of a number are what they are set to', () => {
+  const { config } = readConfig({
+    LIMIT_NUMBER_10_MINUTES: '2',
+    LIMIT_NUMBER_DAY: '3',
+    LIMIT_NUMBER_WRONG_HOUR: '4',
+    LIMIT_NUMBER_WRONG_DAY: '5',
+    RESEND_WAITS_SECONDS: '45, 90',
+    PAYMENT_WRONG_MAX: '2',
+    PAYMENT_BLOCK_SECONDS: '3600',
+  })
+  const { sendLimits, wrongCheckLimits, resendWaitsMs, payments } = config.policy
+  expect(sendLimits).toEqual([
+    { name: 'number_10_minutes', max: 2, windowMs: 600_000 },
+    { name: 'number_day', max: 3, windowMs: 86_400_000 },
+  ])
+  expect(wrongCheckLimits).toEqual([
+    { name: 'number_wrong_hour', max: 4, windowMs: 3_600_000 },
+    { name: 'number_wrong_day', max: 5, windowMs: 86_400_000 },
+  ])
+  expect(resendWaitsMs).toEqual([45_000, 90_000])
+  expect(payments).toMatchObject({ wrongMax: 2, blockMs: 3_600_000 })
+})
+
+it.each([
+  ['300', [30, 60, 120]],
+  ['270', [30, 60]],
+  ['150', [30]],
+  ['120', [30]],
+])('waits that are not set are as many as leave the last code of %s s time to be typed', (ttl, waits) => {
+  const { resendWaitsMs } = readConfig({ CODE_TTL_SECONDS: ttl }).config.policy
+  expect(resendWaitsMs.map((ms) => ms / 1_000)).toEqual(waits)
+})
+
 it('at the edges of its ranges a value is taken', () => {
   for (const good of [
     { PORT: '0' },
@@ -185,6 +228,15 @@ it('at the edges of its ranges a value is taken', () => {
     { CODE_TTL_SECONDS: '600' },
     { CHECKS_MAX: '1' },
     { CHECKS_MAX: '10' },
+    { LIMIT_NUMBER_10_MINUTES: '1', LIMIT_NUMBER_DAY: '50' },
+    { LIMIT_NUMBER_10_MINUTES: '50', LIMIT_NUMBER_DAY: '1' },
+    { LIMIT_NUMBER_WRONG_HOUR: '3', LIMIT_NUMBER_WRONG_DAY: '100' },
+    { LIMIT_NUMBER_WRONG_HOUR: '100', LIMIT_NUMBER_WRONG_DAY: '3' },
+    { RESEND_WAITS_SECONDS: '15' },
+    { RESEND_WAITS_SECONDS: '30, 60, 149' },
+    { RESEND_WAITS_SECONDS: '300,100,100,15,24', CODE_TTL_SECONDS: '600' },
+    { PAYMENT_WRONG_MAX: '1', PAYMENT_BLOCK_SECONDS: '86400' },
+    { PAYMENT_WRONG_MAX: '5', PAYMENT_BLOCK_SECONDS: '60' },
     { MAX_CONNECTIONS: '1' },
     { MAX_CONNECTIONS: '65535' },
     { SHUTDOWN_DEADLINE_SECONDS: '1' },

@@ -2,12 +2,14 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { readConfig } from '#api/config.ts'
 import { PROBLEMS } from '#api/problem.ts'
 import { SCENARIOS } from '#sandbox/scenarios.ts'
 import type { Code } from '#verification/code.ts'
 import { EVENT_TYPES } from '#verification/event.ts'
 import { DEFAULT_GUESS_RULES, DEFAULT_RULES, formatRule } from '#verification/gate.ts'
 import { LOCALES, messageText } from '#verification/message.ts'
+import { DEFAULT_POLICY } from '#verification/policy.ts'
 import { parseSender } from '#verification/sender.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -121,11 +123,28 @@ describe('README.md', () => {
     expect(defaults).toEqual(rules.map(formatRule))
   })
 
+  it('lists the limits of a number, their defaults and their bounds as they are', () => {
+    const rows = table(readme, 'Setting', 'Named in refusals', 'What', 'Default', 'Bounds')
+    const limits = [...DEFAULT_POLICY.sendLimits, ...DEFAULT_POLICY.wrongCheckLimits]
+    expect(rows.map(([, name]) => name)).toEqual(expect.arrayContaining(limits.map(({ name }) => name)))
+    for (const [setting = '', , , value = '', bounds = ''] of rows) {
+      const problemsOf = (text: number | string) => readConfig({ [setting]: String(text) }).problems
+      expect(readConfig({ [setting]: value })).toEqual(readConfig({}))
+      const [, least = 0, most = 0] = (/(\d+) to (\d+)$/.exec(bounds) ?? []).map(Number)
+      expect([problemsOf(least), problemsOf(least - 1).length]).toEqual([[], 1])
+      if (setting !== 'RESEND_WAITS_SECONDS') expect(problemsOf(most)).toEqual([])
+      expect(problemsOf(most + 1)).toHaveLength(1)
+    }
+  })
+
   it.each(['README.md', 'SECURITY.md', 'docs/runbook.md'])(
     'and %s name only variables of example.env',
     (file) => {
-      const known = new Set(all(read('example.env'), /^#?([A-Z][A-Z_]+)=/gm))
-      const named = [...all(read(file), /\b([A-Z]+(?:_[A-Z]+)+)\b/g), ...all(read(file), /\b([A-Z]{4,})=/g)]
+      const known = new Set(all(read('example.env'), /^#?([A-Z][A-Z_0-9]+)=/gm))
+      const named = [
+        ...all(read(file), /\b([A-Z]+(?:_[A-Z0-9]+)+)\b/g),
+        ...all(read(file), /\b([A-Z]{4,})=/g),
+      ]
       expect(named.length).toBeGreaterThan(5)
       expect(named.map((name) => name.replace(/_FILE$/, '')).filter((name) => !known.has(name))).toEqual([])
     },

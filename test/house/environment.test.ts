@@ -11,7 +11,7 @@ const text = readFileSync(join(import.meta.dirname, '../../example.env'), 'utf8'
 
 /** Names and the values they stand with; one that is commented out shows a default. */
 const listed = new Map(
-  [...text.matchAll(/^#?([A-Z][A-Z_]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]),
+  [...text.matchAll(/^#?([A-Z][A-Z_0-9]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]),
 )
 
 /** The names a parser asks for when it is given nothing. */

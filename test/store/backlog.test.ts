@@ -2,27 +2,20 @@
  * More codes are asked for than can leave: who is told so, what leaves all the same, and that none leaves late. On the
  * scripts' own clock, with a queue as simple as can be.
  */
-import { afterEach, describe, expect, it } from 'vitest'
-import { clockedStoreOn, senderAt, sendOf, startMany } from '#test/fixtures/clock.ts'
-import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
+import { describe, expect, it } from 'vitest'
+import { senderAt, sendOf, startMany, useClockedStores } from '#test/fixtures/clock.ts'
 import { APPLICATION, freshDestination } from '#test/fixtures/store.ts'
 import type { SendReference } from '#verification/verification.ts'
 
-const connection = useRedis()
-let prefix = ''
+const { connection, storeWith: clockedStoreWith } = useClockedStores()
 
 /** One segment a second, and ten seconds in which a code is worth sending. */
 async function storeWith(policy = {}, senders = [senderAt(1)]) {
   const short = { codeTtlMs: 70_000, sendReserveMs: 60_000, ...policy }
-  const store = await clockedStoreOn(connection.redis, { senders, policy: short })
-  prefix = store.prefix
+  const store = await clockedStoreWith({ senders, policy: short })
   const start = (more = {}) => store.verifications.start(store.requestFor(freshDestination(), more))
   return { ...store, tryStart: start }
 }
-
-afterEach(async () => {
-  expect(await keysWithoutTtl(connection.redis, prefix), 'every key expires').toEqual([])
-})
 
 const BACKLOG = { kind: 'refused', refusal: 'delivery_backlog', retryAfterMs: 5_000 }
 
@@ -114,11 +107,10 @@ describe('a resend', () => {
 /** What the codes come to that are asked for at `load` times what a number can send, for five lives of a code. */
 async function storm(perSecond: number, load: number) {
   const [codeTtlMs, sendReserveMs, stepMs] = [60_000, 12_000, 50]
-  const store = await clockedStoreOn(connection.redis, {
+  const store = await clockedStoreWith({
     senders: [senderAt(perSecond)],
     policy: { codeTtlMs, sendReserveMs },
   })
-  prefix = store.prefix
   const lastedMs = 5 * codeTtlMs
   /** The queue: when each send is looked at next. */
   const jobs = new Map<string, { send: SendReference; at: number }>()

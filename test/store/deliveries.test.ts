@@ -290,6 +290,7 @@ describe('a claim of a send sealed with a key this worker does not have', () => 
     expect(await ledger.deliveries.claim(send, 'old')).toEqual({
       kind: 'unusable',
       send,
+      explain: '',
       attempt: 1,
       deadlineMs: expect.any(Number),
       reason: 'key_unknown',

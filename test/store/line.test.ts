@@ -1,33 +1,21 @@
 /** The line of a number: who waits in it, whose turn it is, and that it holds what waits and nothing else. */
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Claim } from '#store/deliveries.ts'
 import {
   type ClockedStore,
   claimAll,
   claimedOf,
-  clockedStoreOn,
   NUMBER,
   senderAt,
   sendOf,
   startMany,
+  useClockedStores,
 } from '#test/fixtures/clock.ts'
-import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { SendReference, VerificationId } from '#verification/verification.ts'
 
-const connection = useRedis()
-let prefix = ''
-
-async function storeAt(perSecond: number, more: { segments?: number } = {}) {
-  const store = await clockedStoreOn(connection.redis, { senders: [senderAt(perSecond)], ...more })
-  prefix = store.prefix
-  return store
-}
-
-afterEach(async () => {
-  expect(await keysWithoutTtl(connection.redis, prefix), 'every key expires').toEqual([])
-})
+const { connection, keep, storeAt } = useClockedStores()
 
 const accepted: Outcome = { kind: 'accepted', messageId: 'm' }
 const busy: Outcome = { kind: 'busy', reason: 'not_connected' }
@@ -296,8 +284,7 @@ describe('a line holds what waits, and nothing else:', () => {
 describe('a number that is ours no more', () => {
   const NEW = '+12025550177'
   const gone = async () => {
-    const before = storeOn(connection.redis, {}, undefined, () => 1, [senderAt(100)])
-    prefix = before.prefix
+    const before = keep(storeOn(connection.redis, {}, undefined, () => 1, [senderAt(100)]))
     const after = storeOn(connection.redis, {}, before, () => 1, [senderAt(100, NEW)])
     const { id } = await before.start(freshDestination())
     return { before, after, send: sendOf(id) }
@@ -335,8 +322,7 @@ describe('a number that is ours no more', () => {
 })
 
 it('a destination keeps its number when another is added', async () => {
-  const before = storeOn(connection.redis, { rules: [] }, undefined, () => 1, [senderAt(100)])
-  prefix = before.prefix
+  const before = keep(storeOn(connection.redis, { rules: [] }, undefined, () => 1, [senderAt(100)]))
   const after = storeOn(connection.redis, { rules: [] }, before, () => 1, [
     senderAt(100),
     senderAt(100_000, '12345'),

@@ -1,31 +1,19 @@
 /** The pace of our numbers: no more leaves than they may send, whoever asks. */
 import fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   claimAll,
   claimedOf,
-  clockedStoreOn,
   NUMBER,
   senderAt,
   sendOf,
   startMany,
+  useClockedStores,
 } from '#test/fixtures/clock.ts'
-import { keysWithoutTtl, useRedis } from '#test/fixtures/redis.ts'
 import { freshDestination } from '#test/fixtures/store.ts'
 import { parseSender } from '#verification/sender.ts'
 
-const connection = useRedis()
-let prefix = ''
-
-async function storeAt(perSecond: number, more: { segments?: number } = {}) {
-  const store = await clockedStoreOn(connection.redis, { senders: [senderAt(perSecond)], ...more })
-  prefix = store.prefix
-  return store
-}
-
-afterEach(async () => {
-  expect(await keysWithoutTtl(connection.redis, prefix), 'every key expires').toEqual([])
-})
+const { storeAt, storeWith } = useClockedStores()
 
 describe('a number', () => {
   it('gives five hundred workers who ask at once a second’s worth, and then its rate', async () => {
@@ -75,8 +63,7 @@ describe('a number', () => {
   it('that is out of turns keeps no other number from sending', async () => {
     const other = '+12025550188'
     const senders = [senderAt(1), senderAt(1, other)]
-    const store = await clockedStoreOn(connection.redis, { senders })
-    prefix = store.prefix
+    const store = await storeWith({ senders })
     const sends = await startMany(store, 30, 0)
     const given = claimedOf(await claimAll(store, sends))
     expect(given.map(({ from }) => from).sort()).toEqual([other, NUMBER])
@@ -139,8 +126,7 @@ describe('a number', () => {
 describe('calls', () => {
   it('leave one a second over all numbers, and take nothing from their messages', async () => {
     const senders = [senderAt(1), senderAt(1, '+12025550188')]
-    const store = await clockedStoreOn(connection.redis, { senders })
-    prefix = store.prefix
+    const store = await storeWith({ senders })
     const calls = await Promise.all(
       Array.from({ length: 4 }, async () =>
         sendOf((await store.start(freshDestination(), { channel: 'call' })).id),
@@ -156,8 +142,7 @@ describe('calls', () => {
   it('go out from a number that can call', async () => {
     const short = parseSender('12345')
     if (!short) throw new Error('no short code')
-    const store = await clockedStoreOn(connection.redis, { senders: [short, senderAt(4)] })
-    prefix = store.prefix
+    const store = await storeWith({ senders: [short, senderAt(4)] })
     for (let round = 0; round < 10; round++) {
       const { id } = await store.start(freshDestination(), { channel: 'call' })
       expect(await store.deliveries.claim(sendOf(id), 't')).toMatchObject({ from: NUMBER })

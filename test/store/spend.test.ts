@@ -1,6 +1,7 @@
 /**
  * Money is counted for what leaves: whatever is asked for again, in whichever channel, language or for which payment,
- * the meters hold the price of the sends in the ledger, and no other.
+ * and whatever becomes of it, the meters hold the price of the sends in the ledger and of their second messages, and no
+ * other.
  */
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -9,6 +10,7 @@ import { APPLICATION, codeOf, destinationOf, freshDestination, storeOn } from '#
 import { parseContext } from '#verification/context.ts'
 import type { Rule } from '#verification/gate.ts'
 import type { Locale } from '#verification/message.ts'
+import type { Outcome } from '#verification/outcome.ts'
 import { priceOf } from '#verification/price.ts'
 import type { Channel, Purpose, VerificationId } from '#verification/verification.ts'
 
@@ -61,17 +63,23 @@ async function spentIn({ keys }: Store): Promise<number[]> {
 }
 
 /**
- * What each scope's meter must hold: the price of every send in the ledger but tests. One that is held back costs
- * nothing; its silent caller's own meters do not tell.
+ * What each scope's meter must hold: the price of every send in the ledger but tests, and of every second message that
+ * was handed out. A send that is held back costs nothing; its silent caller's own meters do not tell.
  */
-async function pricesOfLedger(store: Store): Promise<number[]> {
+async function pricesOfLedger(store: Store, seconds: ReadonlyMap<string, number> = new Map()) {
   const keys = await connection.redis.keys(`${store.keys.verifications(APPLICATION)}*`)
-  const hashes = await Promise.all(keys.map((key) => connection.redis.hgetall(key)))
-  const all = hashes.filter(({ held }) => held !== 'test_number')
+  const hashes = await Promise.all(
+    keys.map(async (key) => ({
+      ...(await connection.redis.hgetall(key)),
+      seconds: String(seconds.get(key) ?? 0),
+    })),
+  )
+  const all: Hash[] = hashes.filter((hash: Hash) => hash.held !== 'test_number')
   const sum = (sendsOf: (hash: Hash) => number) =>
     all.reduce((total, hash) => total + priceOfOne(store, hash) * sendsOf(hash), 0)
-  const own = sum(({ sends }) => Number(sends))
-  return [own, own, sum((hash) => statesIn(hash).filter((state) => state !== 'suppressed').length)]
+  const own = sum(({ sends, seconds }) => Number(sends) + Number(seconds))
+  const left = (hash: Hash) => statesIn(hash).filter((state) => state !== 'suppressed').length
+  return [own, own, sum((hash) => left(hash) + Number(hash.seconds))]
 }
 
 type Hash = Record<string, string>
@@ -140,26 +148,84 @@ const start = fc.record({
 })
 const resend = fc.record({ kind: fc.constant('resend' as const), which: fc.nat(20) })
 const test = fc.record({ kind: fc.constant('test' as const) })
+const OUTCOMES: readonly (Outcome | 'lost')[] = [
+  { kind: 'accepted', messageId: 'm' },
+  { kind: 'busy', reason: 'not_connected' },
+  { kind: 'rejected', reason: 'refused_by_provider' },
+  { kind: 'unknown', reason: 'timeout' },
+  { kind: 'unknown', reason: 'timeout' },
+  'lost',
+]
+const attempt = fc.record({
+  kind: fc.constant('attempt' as const),
+  which: fc.nat(20),
+  outcome: fc.constantFrom(...OUTCOMES),
+})
+
+/** Workers, and what their provider was given: how many messages of each send may have left. */
+function workersOf(store: Store) {
+  const left = new Map<string, number>()
+  const seconds = new Map<string, number>()
+  const handedOut = new Set<string>()
+  let attempts = 0
+
+  /** One attempt at the newest send of a verification. */
+  async function makeAttempt(id: VerificationId, outcome: Outcome | 'lost'): Promise<void> {
+    const key = store.keys.verification(APPLICATION, id)
+    const send = { application: APPLICATION, verification: id, send: Number((await store.hash(id)).sends) }
+    const token = `t${++attempts}`
+    const claim = await store.deliveries.claim(send, token)
+    if (claim.kind !== 'claimed') return
+    const name = `${id} ${send.send}`
+    if (claim.mayHaveLeftMs !== undefined && !handedOut.has(name)) {
+      handedOut.add(name)
+      seconds.set(key, (seconds.get(key) ?? 0) + 1)
+    }
+    if (outcome === 'lost') await connection.redis.hset(key, `${send.send}:lease`, 0)
+    else await store.deliveries.record(send, { token, outcome, waitMs: 0 })
+    if (outcome !== 'lost' && outcome.kind === 'busy') return
+    left.set(key, (left.get(key) ?? 0) + 1)
+  }
+
+  /** The price of all that may have left. */
+  async function spent(): Promise<number> {
+    const prices = [...left].map(async ([key, count]) => {
+      const hash = await connection.redis.hgetall(key)
+      return count * priceOfOne(store, hash)
+    })
+    return (await Promise.all(prices)).reduce((sum, price) => sum + price, 0)
+  }
+  return { makeAttempt, seconds, spent }
+}
 
 it(
-  'what the meters hold is the price of all sends in the ledger, whatever is asked for',
+  'what the meters hold is the price of all sends in the ledger and their second messages, and no more leaves than the budget',
   async () => {
     const steps = fc.array(
-      fc.oneof({ arbitrary: start, weight: 6 }, { arbitrary: resend, weight: 3 }, test),
+      fc.oneof(
+        { arbitrary: start, weight: 6 },
+        { arbitrary: resend, weight: 3 },
+        { arbitrary: attempt, weight: 8 },
+        test,
+      ),
       {
         minLength: 5,
-        maxLength: 40,
+        maxLength: 60,
       },
     )
     await fc.assert(
       fc.asyncProperty(steps, fc.constantFrom(400_000, 10_000_000), async (asked, max) => {
-        const store = spending(max)
+        const store = spending(max, { receiptWaitMs: 0 })
+        const workers = workersOf(store)
         const numbers = [freshDestination(), freshDestination(), freshDestination()] as const
         const ids: VerificationId[] = []
         for (const step of asked) {
           if (step.kind === 'test') {
             const more = { held: 'test_number', testCode: codeOf('123456') } as const
             await store.verifications.start(store.requestFor(destinationOf('+12025550123'), more))
+          } else if (step.kind === 'attempt') {
+            const id = ids[step.which % (ids.length || 1)]
+            if (id) await workers.makeAttempt(id, step.outcome)
           } else if (step.kind === 'resend') {
             const id = ids[step.which % (ids.length || 1)]
             if (id) await store.verifications.resend(APPLICATION, id)
@@ -178,9 +244,10 @@ it(
             await connection.redis.hset(key, 'paid', String(payment))
           }
         }
-        const prices = await pricesOfLedger(store)
+        const prices = await pricesOfLedger(store, workers.seconds)
         expect(await spentIn(store)).toEqual(prices)
         expect(Math.max(...prices)).toBeLessThanOrEqual(max)
+        expect(await workers.spent()).toBeLessThanOrEqual(max)
       }),
       { numRuns: 40 },
     )

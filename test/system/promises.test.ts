@@ -64,11 +64,12 @@ function overHttp(): Service {
     return { kind: 'canceled' as const }
   }
 
-  /** What the wait between two sends does to every verification. */
+  /** What the wait between two sends does to every verification, and the wait after the last one. */
   async function waitForNextSend(): Promise<void> {
-    for (const key of await connection.redis.keys(`${first.keys.verifications(APPLICATION)}*`))
-      if ((await connection.redis.hget(key, 'next_send')) !== '0')
-        await connection.redis.hset(key, 'next_send', 1)
+    for (const key of await connection.redis.keys(`${first.keys.verifications(APPLICATION)}*`)) {
+      const [next, sends] = await connection.redis.hmget(key, 'next_send', 'sends')
+      await connection.redis.hset(key, next === '0' ? `${sends}:at` : 'next_send', 1)
+    }
   }
 
   const at = (api: number) => ({

@@ -151,6 +151,7 @@ describe.concurrent('SignalWire', () => {
     await eventually(async () => expect(await system.delivery(body.id)).toBe('queued'))
     await system.sandbox.listen(system.sandboxPort)
     await eventually(async () => expect(await system.arrived(to)).toHaveLength(1), 30_000)
+    await eventually(async () => expect(await system.delivery(body.id)).toBe('delivered'))
     expect(await system.check(body.id, (await system.arrived(to))[0] ?? '')).toMatchObject({
       body: { result: 'approved' },
     })

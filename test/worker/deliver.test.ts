@@ -6,6 +6,7 @@ import { StoreFault } from '#store/script.ts'
 import type { StartRequest } from '#store/verifications.ts'
 import { silentLog, useRedis } from '#test/fixtures/redis.ts'
 import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import type { Rule } from '#verification/gate.ts'
 import type { Objection } from '#verification/objection.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import type { Sender } from '#verification/sender.ts'
@@ -13,6 +14,14 @@ import { createDeliver } from '#worker/deliver.ts'
 
 const connection = useRedis()
 const signal = new AbortController().signal
+const OVERALL_SPEND: Rule = {
+  name: 'overall_spend_day',
+  scope: 'overall',
+  counts: 'spend',
+  windowMs: 86_400_000,
+  max: 0,
+  mode: 'block',
+}
 
 const textOf = (message?: Message) => (message?.channel === 'sms' ? message.body : undefined)
 
@@ -29,6 +38,7 @@ async function worker(
   const store = storeOn(connection.redis, overrides, undefined, undefined, senders)
   const sent: Message[] = []
   const lines: LogFields[] = []
+  const warnings: [string, LogFields][] = []
   const errors: [string, LogFields][] = []
   /** How far the worker's clocks are ahead of what they would say. */
   const ahead = { monotonicMs: 0, wallMs: 0 }
@@ -55,6 +65,7 @@ async function worker(
       log: {
         ...silentLog,
         info: (fields) => lines.push(fields),
+        warn: (fields, message) => warnings.push([message, fields]),
         error: (fields, message) => errors.push([message, fields]),
       },
       random: () => 0,
@@ -74,6 +85,7 @@ async function worker(
     send,
     sent,
     lines,
+    warnings,
     errors,
     ahead,
     objection,
@@ -164,6 +176,30 @@ describe('an attempt', () => {
     const w = await worker([], { codeTtlMs: 60_000, sendReserveMs: 60_000 })
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'expired' })
     expect(w.sent).toHaveLength(0)
+  })
+
+  it('that is unknown is followed by none where a budget has no room, and the log says which', async () => {
+    const w = await worker([{ kind: 'unknown', reason: 'timeout' }], {
+      receiptWaitMs: 0,
+      rules: [{ ...OVERALL_SPEND, max: 29_999 }],
+    })
+    await w.deliver()
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'unknown' })
+    expect(w.sent).toHaveLength(1)
+    const refused = { ...w.send, refusal: 'spend_limit', limit: 'overall_spend_day' }
+    expect(w.warnings).toEqual([['second message refused', refused]])
+  })
+
+  it('that is unknown and followed by one more says when a budget is nearly spent by it', async () => {
+    const w = await worker([{ kind: 'unknown', reason: 'timeout' }], {
+      receiptWaitMs: 0,
+      rules: [{ ...OVERALL_SPEND, max: 30_000 }],
+    })
+    await w.deliver()
+    expect(w.warnings).toEqual([])
+    await w.deliver()
+    expect(w.sent).toHaveLength(2)
+    expect(w.warnings).toEqual([['a limit is nearly reached', { limit: 'overall_spend_day' }]])
   })
 
   it('that is unknown is followed by one more with the same code, and by no third', async () => {
