@@ -13,10 +13,10 @@ import { readSettings } from '#runtime/settings.ts'
 import { createDeliveries } from '#store/deliveries.ts'
 import { createKeys } from '#store/keys.ts'
 import { createVerifications } from '#store/verifications.ts'
+import { vaultOf } from '#test/fixtures/store.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import { DEFAULT_POLICY, type Policy } from '#verification/policy.ts'
 import type { Sender } from '#verification/sender.ts'
-import { createVault } from '#verification/vault.ts'
 import {
   type Application,
   DEFAULT_PURPOSE,
@@ -73,7 +73,7 @@ function startWhole(redisUrl: string, redis: Redis) {
   const parts = {
     keys,
     policy: POLICY,
-    vault: createVault(readSettings(createReader({}))),
+    vault: vaultOf(readSettings(createReader({})).codeKeys),
     senders: [SENDER],
   }
   const expiresAtMs = new Map<string, number>()
