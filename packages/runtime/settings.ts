@@ -51,7 +51,7 @@ const key: Kind<Buffer> = {
 }
 
 /** A key somebody typed: one byte over and over, or nothing but a few. */
-function isWeak(bytes: Buffer): boolean {
+export function isWeak(bytes: Buffer): boolean {
   return new Set(bytes).size < 12 || isRepeated([...bytes])
 }
 

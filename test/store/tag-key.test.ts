@@ -207,6 +207,19 @@ describe('a program whose keys do not open it', () => {
     expect(lines).toEqual([...said, ['info', 'DESTINATION_KEYS open the tag key in Redis again']])
   })
 
+  it('counts nothing either where it held one before, and goes on with the one it can open again', async () => {
+    deployment()
+    const one = await begun([oldKey])
+    const tag = one.tag()
+    const own = (await standing()) ?? ''
+    await connection.redis.set(nameOf(), createTagKeySeals([newKey]).seal(newTagKey()), 'PX', YEAR_MS)
+    await one.look()
+    expect(one.tags).toThrow(StoreFault)
+    await connection.redis.set(nameOf(), own, 'PX', YEAR_MS)
+    await one.look()
+    expect(one.tag()).toBe(tag)
+  })
+
   it('leaves it to those who hold it to put it back, and makes one when nobody has', async () => {
     deployment()
     const [holder, stranger] = [await begun([oldKey]), await begun([foreignKey])]
