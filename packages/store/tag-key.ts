@@ -101,15 +101,11 @@ export function createTagKey(deps: {
 
     /** Looks now and then, at each new connection first, until what it answers is called. */
     keep(log: Log): () => void {
-      let said: string | undefined
+      const tell = tellOfChanges(log)
       async function lookQuietly(): Promise<void> {
         // Redis away: the connection says so, and what is held goes on being held.
         await tagKey.look().catch(() => undefined)
-        if (said === locked) return
-        if (locked !== undefined)
-          log.error({ reason: locked }, 'DESTINATION_KEYS do not open the tag key in Redis')
-        else log.info({}, 'DESTINATION_KEYS open the tag key in Redis again')
-        said = locked
+        tell(held?.secret, locked)
       }
       redis.on('ready', lookQuietly)
       const timer = setInterval(lookQuietly, LOOK_EVERY_MS)
@@ -117,4 +113,20 @@ export function createTagKey(deps: {
     },
   }
   return tagKey
+}
+
+/** One line when it begins and one when it ends, however often it is looked at. */
+function tellOfChanges(log: Log) {
+  let lockedBefore: string | undefined
+  let secretBefore: Buffer | undefined
+  return (secret: Buffer | undefined, locked: string | undefined): void => {
+    if (locked !== undefined && locked !== lockedBefore)
+      log.error({ reason: locked }, 'DESTINATION_KEYS do not open the tag key in Redis')
+    if (locked === undefined && lockedBefore !== undefined)
+      log.info({}, 'DESTINATION_KEYS open the tag key in Redis again')
+    if (secret && secretBefore && !secret.equals(secretBefore))
+      log.error({}, 'Redis has another tag key: what was counted before counts no more')
+    lockedBefore = locked
+    secretBefore = secret ?? secretBefore
+  }
 }

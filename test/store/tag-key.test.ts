@@ -46,6 +46,22 @@ async function begun(destinationKeys: readonly MasterKey[]) {
   return one
 }
 
+/** One that keeps looking: whenever the connection is said to be ready. */
+function watched(destinationKeys: readonly MasterKey[]) {
+  const lines: unknown[] = []
+  let ready = async () => {}
+  const on = (_event: string, look: () => Promise<void>) => {
+    ready = look
+  }
+  const one = program(destinationKeys, meddled({ on }))
+  const stop = one.keep({
+    error: ({ reason }, message) => lines.push(['error', reason, message]),
+    info: (_fields, message) => lines.push(['info', message]),
+  })
+  stop()
+  return { one, lines, ready: () => ready() }
+}
+
 /** The connection, but for what is replaced. */
 const meddled = (methods: object): Redis => Object.assign(Object.create(connection.redis), methods)
 
@@ -181,17 +197,7 @@ describe('a program whose keys do not open it', () => {
     const text = found()
     if (text !== undefined) await connection.redis.set(nameOf(), text, 'PX', YEAR_MS)
     const before = await standing()
-    const lines: unknown[] = []
-    let ready = async () => {}
-    const on = (_event: string, look: () => Promise<void>) => {
-      ready = look
-    }
-    const one = program(keys, meddled({ on }))
-    const stop = one.keep({
-      error: ({ reason }, message) => lines.push(['error', reason, message]),
-      info: (_fields, message) => lines.push(['info', message]),
-    })
-    stop()
+    const { one, lines, ready } = watched(keys)
     await ready()
     await ready()
     expect(one.problem()).toBe('tag_key_not_opened')
@@ -263,5 +269,30 @@ describe('a Redis that was emptied', () => {
     expect(after).toEqual(namesBy(createVault({ codeKeys: [newKey], tags: fresh.tags })))
     expect(challenge.isOursFor(running.tags)).toBe(false)
     expect(challengeBy(running.tags).isOursFor(fresh.tags)).toBe(true)
+  })
+
+  it('and has another one makes that an error, once; one that is sealed anew, given back or opened again does not', async () => {
+    deployment()
+    const { lines, ready } = watched([oldKey, newKey])
+    await ready()
+    await begun([newKey, oldKey])
+    await ready()
+    await connection.redis.del(nameOf())
+    await ready()
+    const own = (await standing()) ?? ''
+    expect(lines).toEqual([])
+    await connection.redis.set(nameOf(), 'marker', 'PX', YEAR_MS)
+    await ready()
+    await connection.redis.set(nameOf(), own, 'PX', YEAR_MS)
+    await ready()
+    expect(lines.splice(0)).toEqual([
+      expect.arrayContaining(['unreadable']),
+      expect.arrayContaining(['info']),
+    ])
+    await connection.redis.set(nameOf(), createTagKeySeals([oldKey]).seal(newTagKey()), 'PX', YEAR_MS)
+    await ready()
+    await ready()
+    const said = 'Redis has another tag key: what was counted before counts no more'
+    expect(lines).toEqual([['error', undefined, said]])
   })
 })
