@@ -1,6 +1,7 @@
 /**
- * DESTINATION_KEYS under the programs as they run: turned over in three rounds of restarts nothing is forgotten, all agree
- * on one tag key whoever comes first and whatever Redis loses, and who cannot open it counts nothing.
+ * Secrets that rotate under the programs as they run. DESTINATION_KEYS: turned over in three rounds of restarts nothing is
+ * forgotten, all agree on one tag key whoever comes first and whatever Redis loses, and who cannot open it counts nothing.
+ * And those of others: what signs callbacks, and what opens Redis.
  */
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
@@ -195,5 +196,42 @@ describe.concurrent('DESTINATION_KEYS', () => {
     }
     expect(await sealed()).toBe(before)
     expect((await start(service.apis[0], to)).status).toBe(202)
+  })
+})
+
+describe.concurrent('a secret of somebody else’s', () => {
+  it('that signs callbacks may be one of several: news signed with the second is taken', {
+    timeout: 60_000,
+  }, async (context) => {
+    const env = { PROVIDERS: 'rest', SIGNALWIRE_SIGNING_KEY: 'a newer one,sandbox' }
+    const { service } = await deployment(context, newKey('k1'), { callbacks: true, env })
+    const { body } = await service.start(numberEnding())
+    await soon(async () => expect(await service.delivery(body.id)).toBe('delivered'))
+  })
+
+  it('that opens Redis is exchanged with two beside each other, and an open verification is approved', {
+    timeout: 60_000,
+  }, async (context) => {
+    const redis = await startOwnRedis()
+    context.onTestFinished(() => redis.stop())
+    const client = new Redis(redis.url)
+    context.onTestFinished(() => client.disconnect())
+    const user = (...rules: string[]) => client.call('ACL', 'SETUSER', 'app', ...rules)
+    const urlWith = (password: string) => redis.url.replace('//', `//app:${password}@`)
+    await user('on', '>old', '~*', '&*', '+@all')
+    const service = await startService({ redisUrl: urlWith('old') })
+    context.onTestFinished(() => service.stop())
+    await service.ready()
+    const to = numberEnding()
+    expect((await service.start(to)).status).toBe(202)
+    const code = await service.codeAt(to)
+
+    await user('>new')
+    const late = await service.startApi({ REDIS_URL: urlWith('new') })
+    await late.ready()
+    await user('<old')
+    const [before] = service.apis
+    expect((await checkNumber(before, to, wrongFor(code))).body).toMatchObject({ checks_left: 4 })
+    expect((await checkNumber(late, to, code)).body).toMatchObject({ result: 'approved' })
   })
 })
