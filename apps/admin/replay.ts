@@ -23,6 +23,7 @@ import type { Policy } from '#verification/policy.ts'
 import { priceOf } from '#verification/price.ts'
 import { type Refused, refused } from '#verification/refusal.ts'
 import type { Sender } from '#verification/sender.ts'
+import { createTags } from '#verification/tags.ts'
 import { createVault } from '#verification/vault.ts'
 import { type Application, DEFAULT_PURPOSE } from '#verification/verification.ts'
 import type { Traffic } from './traffic.ts'
@@ -59,9 +60,10 @@ export type ReplayOptions = {
 export function createReplay({ redis, regions, lists, countSegments, ...options }: ReplayOptions): Replay {
   const keys = createKeys(`replay-${randomBytes(6).toString('hex')}`)
   const policy: Policy = { ...options.policy, clockKey: keys.clock(), events: [] }
+  const tags = createTags(randomBytes(32))
   const vault = createVault({
     codeKeys: [{ id: 'r', secret: randomBytes(32) }],
-    destinationKey: randomBytes(32),
+    tags: () => tags,
   })
   const parts = { redis, keys, policy, vault, senders: [UNHURRIED] }
   // Its clock is a key of its own, so the libraries it adds are nobody else's.

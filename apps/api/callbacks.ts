@@ -4,7 +4,12 @@
  * What could not be stored is told so, because SignalWire then tells it again.
  */
 import { type Context, Hono } from 'hono'
-import { type Callback, createCallbackReader, createInboundReader } from '#providers/signalwire-callbacks.ts'
+import {
+  type Callback,
+  type CallbackConfig,
+  createCallbackReader,
+  createInboundReader,
+} from '#providers/signalwire-callbacks.ts'
 import { within } from '#runtime/shutdown.ts'
 import type { Inbound } from '#verification/keyword.ts'
 import type { Receipt } from '#verification/outcome.ts'
@@ -12,8 +17,6 @@ import { parseReference } from '#verification/verification.ts'
 import { readText } from './body.ts'
 import { type ApiEnv, headerOf } from './context.ts'
 import { problem } from './problem.ts'
-
-export type CallbackConfig = { publicUrl: string; signingKey: string }
 
 /** The path under PUBLIC_URL that SignalWire is told. */
 const PATH = '/callbacks/signalwire'

@@ -1,5 +1,6 @@
 /** The API's configuration: the environment read once, or the list of everything wrong with it. */
 import { isIP } from 'node:net'
+import type { CallbackConfig } from '#providers/signalwire-callbacks.ts'
 import { readLists, readRegions } from '#runtime/destination-settings.ts'
 import {
   anyText,
@@ -30,7 +31,6 @@ import type { Region } from '#verification/destination.ts'
 import type { Lists } from '#verification/lists.ts'
 import { canCall } from '#verification/sender.ts'
 import { type Channel, FORM_APPLICATION } from '#verification/verification.ts'
-import type { CallbackConfig } from './callbacks.ts'
 import { type ChallengeSettings, readChallenges } from './challenge-settings.ts'
 import type { StreamLimits } from './streams.ts'
 
@@ -64,6 +64,7 @@ export type ApiConfig = Settings &
   }
 
 const KEY_SHORTEST = 32
+const SIGNING_KEY_SHORTEST = 16
 /** A random key in hex misses more than six of the sixteen digits once in ten thousand, one in base64 never. */
 const KEY_SIGNS_LEAST = 10
 
@@ -85,9 +86,19 @@ const apiKey: Kind<ApiKey> = {
 }
 
 /** Nobody tries 32 random characters; but `changeme` four times, or all zeros, stands in every list. */
-function isGuessable(key: string): boolean {
+function isGuessable(key: string, shortest = KEY_SHORTEST): boolean {
   const signs = [...key]
-  return key.length < KEY_SHORTEST || new Set(signs).size < KEY_SIGNS_LEAST || isRepeated(signs)
+  return key.length < shortest || new Set(signs).size < KEY_SIGNS_LEAST || isRepeated(signs)
+}
+
+/** SignalWire makes it, so its length is not ours to choose. Whoever guesses it opts people out, and in again. */
+function signingKey(production: boolean): Kind<string> {
+  const least = production ? `, of at least ${SIGNING_KEY_SHORTEST} characters` : ''
+  return {
+    expected: `a signing key as SignalWire shows it${least}`,
+    parse: (text) =>
+      text === '' || (production && isGuessable(text, SIGNING_KEY_SHORTEST)) ? undefined : text,
+  }
 }
 
 const proxy: Kind<string> = {
@@ -152,9 +163,9 @@ export function parseApiKeys(text: string): { keys: readonly ApiKey[]; problems:
 
 /** Whoever asks for callbacks must be able to check them. */
 function readCallbacks(reader: Reader, publicUrl: string): CallbackConfig | undefined {
-  const signingKey = reader.secret('SIGNALWIRE_SIGNING_KEY', anyText, '')
-  if (publicUrl !== '' && signingKey === '') {
+  const signingKeys = reader.secret('SIGNALWIRE_SIGNING_KEY', listOf(signingKey(reader.production)), [])
+  if (publicUrl !== '' && !reader.has('SIGNALWIRE_SIGNING_KEY')) {
     reader.problem('SIGNALWIRE_SIGNING_KEY', 'must be set with PUBLIC_URL: it checks what comes there')
   }
-  return publicUrl === '' || signingKey === '' ? undefined : { publicUrl, signingKey }
+  return publicUrl === '' || signingKeys.length === 0 ? undefined : { publicUrl, signingKeys }
 }

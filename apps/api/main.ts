@@ -15,6 +15,7 @@ import { createDestinations } from '#store/destinations.ts'
 import { createKeys } from '#store/keys.ts'
 import { createLibraries } from '#store/libraries.ts'
 import { createSuppressions } from '#store/suppressions.ts'
+import { createTagKey } from '#store/tag-key.ts'
 import { createVerifications } from '#store/verifications.ts'
 import { createChallenges } from '#verification/challenge.ts'
 import { countSegments } from '#verification/message.ts'
@@ -40,17 +41,15 @@ const log = createLog({ program: 'api', level: config.logLevel })
 const redis = connectForRequests(config, log)
 // Not shared with the queue: BullMQ's scripts on a connection make every pipeline on it dearer by a fifth of a request.
 const queueRedis = connectForQueue(config, log)
-const parts = {
-  redis,
-  keys: createKeys(config.redisPrefix),
-  policy: config.policy,
-  vault: createVault(config),
-  senders: config.senders,
-}
+const { codeKeys, destinationKeys, policy, senders } = config
+const keys = createKeys(config.redisPrefix)
+const tagKey = createTagKey({ redis, keys, policy, destinationKeys })
+const vault = createVault({ codeKeys, tags: tagKey.tags })
+const parts = { redis, keys, policy, vault, senders }
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const watch = watchRedis(redis, { production: config.production, log })
 const deliveries = createDeliveries(parts)
-const receipts = createReceipts({ deliveries, forMs: config.policy.codeTtlMs, alarm: createAlarm(log), log })
+const receipts = createReceipts({ deliveries, forMs: policy.codeTtlMs, alarm: createAlarm(log), log })
 const keywords = createKeywords({ suppressions: createSuppressions(parts), log })
 const ring = createKeyRing(config)
 let stopping = false
@@ -73,13 +72,14 @@ async function seeApplications(): Promise<void> {
 redis.on('ready', seeApplications)
 const seeing = setInterval(seeApplications, SEEN_EVERY_MS)
 const stopTidying = createLibraries(parts).keepTidy()
+const stopTagging = tagKey.keep(log)
 
-const keys = followKeys({ config, apiKeys: createApiKeys(parts), ring, log, onChange: seeApplications })
-redis.on('ready', keys.look)
+const apiKeys = followKeys({ config, apiKeys: createApiKeys(parts), ring, log, onChange: seeApplications })
+redis.on('ready', apiKeys.look)
 
 const verifications = createVerifications({
   ...parts,
-  countSegments: countSegments({ ...config.message, ttlMs: config.policy.codeTtlMs }),
+  countSegments: countSegments({ ...config.message, ttlMs: policy.codeTtlMs }),
 })
 const streams = createStreams({ readMany: verifications.readMany, limits: config.streamLimits, log })
 const app = createApp({
@@ -87,8 +87,8 @@ const app = createApp({
   ring,
   verifications,
   challenger: createChallenger({
-    challenges: createChallenges(config.destinationKey),
-    vault: parts.vault,
+    challenges: createChallenges(tagKey.tags),
+    vault,
     bits: config.challengeBits,
     captcha: config.captcha && createCaptcha(config.captcha),
   }),
@@ -97,7 +97,7 @@ const app = createApp({
   enqueue,
   takeReceipt: receipts.take,
   takeInbound: keywords.take,
-  readiness: async () => (stopping ? 'stopping' : watch.problem()),
+  readiness: async () => (stopping ? 'stopping' : ((await watch.problem()) ?? tagKey.problem())),
   formAnswerMs: FORM_ANSWER_MS,
   log,
 })
@@ -123,7 +123,8 @@ onShutdown({
     stopping = true
     clearInterval(seeing)
     stopTidying()
-    keys.stop()
+    stopTagging()
+    apiKeys.stop()
     streams.stop()
     const finished = await within(config.shutdownDeadlineMs, server.close())
     keywords.stop()

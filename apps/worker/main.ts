@@ -14,6 +14,7 @@ import { createLibraries } from '#store/libraries.ts'
 import { createOutbox } from '#store/outbox.ts'
 import { createReplies } from '#store/replies.ts'
 import { createSuppressions } from '#store/suppressions.ts'
+import { createTagKey } from '#store/tag-key.ts'
 import { createObjectionTo } from '#verification/objection.ts'
 import { createVault } from '#verification/vault.ts'
 import { readConfig } from './config.ts'
@@ -31,10 +32,11 @@ if (problems.length > 0) refuseToStart('worker', problems)
 const log = createLog({ program: 'worker', level: config.logLevel })
 const redis = connectForRequests(config, log)
 const queueRedis = connectForQueue(config, log)
-const { policy } = config
-const vault = createVault(config)
+const { codeKeys, destinationKeys, policy, senders } = config
 const keys = createKeys(config.redisPrefix)
-const parts = { redis, keys, policy, vault, senders: config.senders }
+const tagKey = createTagKey({ redis, keys, policy, destinationKeys })
+const vault = createVault({ codeKeys, tags: tagKey.tags })
+const parts = { redis, keys, policy, vault, senders }
 const deliveries = createDeliveries(parts)
 const alarm = createAlarm(log)
 const receipts = createReceipts({ deliveries, forMs: policy.codeTtlMs, alarm, log })
@@ -82,8 +84,13 @@ const eventsOut =
   })
 const watch = watchRedis(redis, { production: config.production, log })
 const stopTidying = createLibraries(parts).keepTidy()
+const stopTagging = tagKey.keep(log)
 let stopping = false
-const health = createHealth({ redisProblem: watch.problem, provider, stopping: () => stopping })
+const health = createHealth({
+  redisProblem: async () => (await watch.problem()) ?? tagKey.problem(),
+  provider,
+  stopping: () => stopping,
+})
 const server = await listen({
   program: 'worker',
   variable: 'WORKER_PORT',
@@ -102,6 +109,7 @@ onShutdown({
   async stop() {
     stopping = true
     stopTidying()
+    stopTagging()
     await within(1_000, sweeper.stop())
     // With Redis away there is nobody to tell, and with nothing in hand nothing to wait for.
     const abandon = queueRedis.status !== 'ready' && processor.inHand() === 0

@@ -1,6 +1,7 @@
 /** Where events are told, as settings: one receiver for a deployment, and what it is signed with. */
 import { isIP } from 'node:net'
 import { type Kind, listOf, type Reader, toggle } from '#runtime/env.ts'
+import { isWeak } from '#runtime/settings.ts'
 import { hostOf, isAllowed } from '#webhooks/addresses.ts'
 import { parseSecret } from '#webhooks/signature.ts'
 
@@ -27,6 +28,9 @@ export function readWebhook(reader: Reader): WebhookConfig | undefined {
     undefined,
   )
   const secrets = reader.secret('WEBHOOK_SECRET', listOf(secret), [])
+  if (reader.production && secrets.some(isWeak)) {
+    reader.problem('WEBHOOK_SECRET', 'is a secret that was typed or repeats itself')
+  }
   if (!reader.has('WEBHOOK_URL')) return undefined
   if (!reader.has('WEBHOOK_SECRET')) reader.problem('WEBHOOK_SECRET', 'must be set with WEBHOOK_URL')
   return url && { url, secrets, allowPrivate, concurrency: CONCURRENCY }

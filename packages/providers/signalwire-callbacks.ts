@@ -20,7 +20,13 @@ export type InboundRead = { kind: 'inbound'; message: Inbound } | { kind: 'nothi
 /** What callers put on the callback's address to know the send again. */
 export const REFERENCE_PARAMETER = 'reference'
 
-export function createCallbackReader(options: { publicUrl: string; signingKey: string }) {
+/**
+ * `publicUrl`: scheme, host and path under which SignalWire reaches us, which is what it signed, whatever proxies made of
+ * it. `signingKeys`: what it may have signed with; several while they rotate.
+ */
+export type CallbackConfig = { publicUrl: string; signingKeys: readonly string[] }
+
+export function createCallbackReader(options: CallbackConfig) {
   const isSigned = createSignatureCheck(options)
   return (callback: Callback): CallbackRead => {
     if (!isSigned(callback)) return { kind: 'forged' }
@@ -32,7 +38,7 @@ export function createCallbackReader(options: { publicUrl: string; signingKey: s
 }
 
 /** Reads what SignalWire posts where a number of ours says that its messages go; always a form. */
-export function createInboundReader(options: { publicUrl: string; signingKey: string }) {
+export function createInboundReader(options: CallbackConfig) {
   const isSigned = createSignatureCheck(options)
   return (callback: Callback): InboundRead => {
     if (!isSigned(callback)) return { kind: 'forged' }
@@ -48,32 +54,33 @@ export function createInboundReader(options: { publicUrl: string; signingKey: st
   }
 }
 
-/**
- * @param options.publicUrl scheme, host and path under which SignalWire reaches us: what it signed, whatever proxies
- *   made of it
- */
-function createSignatureCheck(options: { publicUrl: string; signingKey: string }) {
-  const origins = spellingsOf(options.publicUrl)
+function createSignatureCheck({ publicUrl, signingKeys }: CallbackConfig) {
+  const origins = spellingsOf(publicUrl)
+  const ways = signingKeys.flatMap((key) => origins.map((origin) => ({ key, origin })))
 
-  /** In constant time, and through all spellings whichever is right. */
+  /** In constant time, and through all keys and spellings whichever is right. */
   function isSigned({ target, contentType, signature, body }: Callback): boolean {
     const presented = Buffer.from(signature)
     let signed = false
-    for (const origin of origins) {
-      const expected = Buffer.from(sign(`${origin}${target}`, contentType, body))
+    for (const { key, origin } of ways) {
+      const expected = Buffer.from(signatureBy(key, `${origin}${target}`, { contentType, body }))
       if (expected.length === presented.length && timingSafeEqual(expected, presented)) signed = true
     }
     return signed
   }
 
-  function sign(url: string, contentType: string, body: string): string {
-    const mac = createHmac('sha1', options.signingKey).update(url)
-    if (!isForm(contentType)) return mac.update(body).digest('hex')
-    const pairs = [...new URLSearchParams(body)].sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
-    return mac.update(pairs.flat().join('')).digest('base64')
-  }
-
   return isSigned
+}
+
+function signatureBy(
+  key: string,
+  url: string,
+  { contentType, body }: Pick<Callback, 'contentType' | 'body'>,
+): string {
+  const mac = createHmac('sha1', key).update(url)
+  if (!isForm(contentType)) return mac.update(body).digest('hex')
+  const pairs = [...new URLSearchParams(body)].sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
+  return mac.update(pairs.flat().join('')).digest('base64')
 }
 
 /** With and without the scheme's own port: SignalWire signs either. */

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto'
 import type { MessageStyle } from '#verification/message.ts'
 import { DEFAULT_POLICY, HARD_LIMITS, type Policy } from '#verification/policy.ts'
+import type { MasterKey } from '#verification/sealing.ts'
 import type { Sender } from '#verification/sender.ts'
-import type { MasterKey } from '#verification/vault.ts'
 import { anyText, integer, type Kind, listOf, oneOf, type Reader, toggle, url } from './env.ts'
 import { readEvents } from './event-settings.ts'
 import { readPrices, readRules } from './gate-settings.ts'
@@ -20,7 +20,7 @@ export type Settings = RedisPlace & {
   redisPrefix: string
   logLevel: LogLevel
   codeKeys: readonly MasterKey[]
-  destinationKey: Buffer
+  destinationKeys: readonly MasterKey[]
   policy: Policy
   message: MessageStyle
   shutdownDeadlineMs: number
@@ -50,7 +50,7 @@ const key: Kind<Buffer> = {
 }
 
 /** A key somebody typed: one byte over and over, or nothing but a few. */
-function isWeak(bytes: Buffer): boolean {
+export function isWeak(bytes: Buffer): boolean {
   return new Set(bytes).size < 12 || isRepeated([...bytes])
 }
 
@@ -106,29 +106,25 @@ export function readKeysInRedis(reader: Reader): boolean {
 }
 
 export function readSettings(reader: Reader): Settings {
-  const codeKeys = reader.secret('CODE_KEYS', listOf(namedKey), [
-    { id: 'dev', secret: developmentKey('code') },
-  ])
-  const destinationKey = reader.secret('DESTINATION_KEY', key, DEVELOPMENT.destination)
-  if (new Set(codeKeys.map(({ id }) => id)).size < codeKeys.length) {
-    reader.problem('CODE_KEYS', 'two keys have the same name')
+  const codeKeys = readKeys(reader, 'CODE_KEYS', DEVELOPMENT.code)
+  const destinationKeys = readKeys(reader, 'DESTINATION_KEYS', DEVELOPMENT.destination)
+  const isCodeKey = ({ secret }: MasterKey) => codeKeys.some((codeKey) => codeKey.secret.equals(secret))
+  if (destinationKeys.some(isCodeKey)) {
+    reader.problem('DESTINATION_KEYS', 'must be other keys than those of CODE_KEYS')
   }
-  const secrets = codeKeys.map(({ secret }) => secret.toString('base64'))
-  if (new Set(secrets).size < secrets.length) reader.problem('CODE_KEYS', 'the same key stands there twice')
-  if (secrets.includes(destinationKey.toString('base64'))) {
-    reader.problem('DESTINATION_KEY', 'must be another key than those of CODE_KEYS')
+  if (reader.has('DESTINATION_KEY')) {
+    reader.problem(
+      'DESTINATION_KEY',
+      'is DESTINATION_KEYS now: write DESTINATION_KEYS=k1:KEY with the same key',
+    )
   }
-  if (reader.production) {
-    requireInProduction(reader, ['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY'])
-    if (codeKeys.some(({ secret }) => secret.equals(DEVELOPMENT.code))) refusePublicKey(reader, 'CODE_KEYS')
-    if (destinationKey.equals(DEVELOPMENT.destination)) refusePublicKey(reader, 'DESTINATION_KEY')
-  }
+  if (reader.production) requireInProduction(reader, ['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEYS'])
   const policy = readPolicy(reader)
   return {
     ...readRedis(reader),
     logLevel: reader.value('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
     codeKeys,
-    destinationKey,
+    destinationKeys,
     policy,
     message: readMessageStyle(reader, policy.codeTtlMs),
     shutdownDeadlineMs: reader.value('SHUTDOWN_DEADLINE_SECONDS', integer(1, 300), 12) * SECOND,
@@ -153,6 +149,18 @@ function readProviders(reader: Reader): readonly ProviderName[] {
   if (new Set(providers).size < providers.length)
     reader.problem('PROVIDERS', 'the same one stands there twice')
   return providers
+}
+
+/** Keys that rotate, newest first. Outside production the one that everybody knows will do. */
+function readKeys(reader: Reader, name: string, development: Buffer): readonly MasterKey[] {
+  const keys = reader.secret(name, listOf(namedKey), [{ id: 'dev', secret: development }])
+  const names = new Set(keys.map(({ id }) => id))
+  if (names.size < keys.length) reader.problem(name, 'two keys have the same name')
+  const secrets = new Set(keys.map(({ secret }) => secret.toString('base64')))
+  if (secrets.size < keys.length) reader.problem(name, 'the same key stands there twice')
+  if (reader.production && keys.some(({ secret }) => secret.equals(development)))
+    refusePublicKey(reader, name)
+  return keys
 }
 
 /** A key that is missing falls back to the development key, and is named once, as missing. */

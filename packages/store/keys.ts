@@ -24,6 +24,7 @@
  * | `{P}:@libraries` | sorted set: function libraries by when last used | four weeks, renewed | the worker |
  * | `{P}:@applications` | sorted set: applications by when last seen | a day, renewed | the API |
  * | `{P}:@api-keys` | hash: id of an API key -> holder, scopes, times, SHA-256 of the key | ten years, renewed | `npm run keys` |
+ * | `{P}:@tag-key` | string: the key that TAG is made with, sealed under one of DESTINATION_KEYS | ten years, renewed | adopt |
  * | `{P}:@m:MESSAGE` | string: which send a provider's message id belongs to | an hour | record |
  * | `{P}:@s:TAG` | hash: our number -> ms when this number told it to stop; kept when a number is erased | five years | heed |
  * | `{P}:@w:TAG:SENDER:KEYWORD` | string: which message of a number was answered by us | a day | heed |
@@ -84,6 +85,7 @@ export function createKeys(prefix: string) {
     /** Every key there is under this prefix. */
     every: () => `{${prefix}}:*`,
     apiKeys: () => `${all}api-keys`,
+    tagKey: () => `${all}tag-key`,
     outbox: () => `${all}outbox`,
     outboxLease: () => `${all}outbox-lease`,
     /** Scripts put the limit, its state and whose it is behind this. */

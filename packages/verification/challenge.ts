@@ -5,7 +5,8 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { CHALLENGE } from './policy.ts'
-import { derive, mac } from './vault.ts'
+import { mac } from './sealing.ts'
+import type { Tags } from './tags.ts'
 import type { Application } from './verification.ts'
 
 /** What a challenge is good for, and nothing else. `network` as networkOf says it; '' where none is known. */
@@ -31,12 +32,11 @@ const solutionShape = /^(?:0|[1-9][0-9]{0,15})$/
 
 export type Challenges = ReturnType<typeof createChallenges>
 
-/** @param secret the key numbers are counted under: a challenge names a number's tag, so it could not outlive it */
-export function createChallenges(secret: Buffer) {
-  const key = derive(secret, 'challenge')
-
+/** @param tags what numbers are counted under by now; throws while that is not known, and so does whatever needs it */
+export function createChallenges(tags: () => Tags) {
   function sign(parts: readonly string[], { application, destinationTag, network }: ChallengeScope): string {
-    return mac(key, ['v1', ...parts, application, destinationTag, network]).toString('base64url')
+    const { challengeKey } = tags()
+    return mac(challengeKey, ['v1', ...parts, application, destinationTag, network]).toString('base64url')
   }
 
   return {

@@ -14,7 +14,7 @@ import type { Captcha } from '#captcha/captcha.ts'
 import { createKeywords } from '#receipts/keywords.ts'
 import type { Log, LogFields } from '#runtime/log.ts'
 import type { Verifications } from '#store/verifications.ts'
-import { destinationKey, freshDestination, storeOn, testVault, wrongFor } from '#test/fixtures/store.ts'
+import { freshDestination, storeOn, testTags, testVault, wrongFor } from '#test/fixtures/store.ts'
 import { type ApiKey, DEFAULT_SCOPES, digestOf, type Scope } from '#verification/api-key.ts'
 import { createChallenges } from '#verification/challenge.ts'
 import type { Code } from '#verification/code.ts'
@@ -60,7 +60,7 @@ const DEFAULTS: Config = {
   country: 'US',
   trustedProxies: [],
   lists: { allowed: [], denied: [], tests: [] },
-  callbacks: { publicUrl: 'https://2fa.example.com', signingKey: 'signing key of the tests' },
+  callbacks: { publicUrl: 'https://2fa.example.com', signingKeys: ['signing key of the tests'] },
   channels: ['sms'],
 }
 
@@ -129,7 +129,7 @@ export function keptLog(lines: Line[]): Log {
 
 function challengerOf(vault: Vault, options: Options = {}): Challenger {
   const { captcha, now, bits = CHALLENGE_BITS } = options
-  const challenges = createChallenges(destinationKey)
+  const challenges = createChallenges(() => testTags)
   return createChallenger({ challenges, vault, bits, captcha, ...(now ? { now } : {}) })
 }
 

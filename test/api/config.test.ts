@@ -22,7 +22,7 @@ const PRODUCTION = {
   NODE_ENV: 'production',
   REDIS_URL: 'redis://redis:6379',
   CODE_KEYS: `k1:${SECRET}`,
-  DESTINATION_KEY: OTHER_SECRET,
+  DESTINATION_KEYS: `d1:${OTHER_SECRET}`,
   API_KEYS: API_KEY,
   SIGNALWIRE_NUMBER: '+12025550199',
 }
@@ -31,7 +31,7 @@ const PRODUCTION = {
 const laptop = readConfig({}).config
 const PUBLIC_KEYS = {
   code: laptop.codeKeys[0]?.secret.toString('base64') ?? '',
-  destination: laptop.destinationKey.toString('base64'),
+  destination: laptop.destinationKeys[0]?.secret.toString('base64') ?? '',
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'sms-2fa-config-'))
@@ -267,9 +267,31 @@ it('two code keys of one name are a mistake', () => {
   ])
 })
 
+it.each([
+  ['two keys of one name', `k1:${SECRET},k1:${OTHER_SECRET}`, 'two keys have the same name'],
+  ['one key twice', `k1:${SECRET},k2:${SECRET}`, 'the same key stands there twice'],
+])('%s in DESTINATION_KEYS is a mistake', (_, keys, what) => {
+  expect(readConfig({ DESTINATION_KEYS: keys }).problems).toEqual([`DESTINATION_KEYS: ${what}`])
+})
+
+it('the name of before is refused with what to write instead, and never by its value', () => {
+  const { problems } = readConfig({
+    ...PRODUCTION,
+    DESTINATION_KEYS: undefined,
+    DESTINATION_KEY: OTHER_SECRET,
+  })
+  expect(problems).toEqual([
+    'DESTINATION_KEY: is DESTINATION_KEYS now: write DESTINATION_KEYS=k1:KEY with the same key',
+    'DESTINATION_KEYS: must be set when NODE_ENV=production',
+  ])
+})
+
 it('one secret for codes and numbers is a mistake', () => {
-  const { problems } = readConfig({ CODE_KEYS: `k2:${OTHER_SECRET},k1:${SECRET}`, DESTINATION_KEY: SECRET })
-  expect(problems).toEqual(['DESTINATION_KEY: must be another key than those of CODE_KEYS'])
+  const { problems } = readConfig({
+    CODE_KEYS: `k2:${OTHER_SECRET},k1:${SECRET}`,
+    DESTINATION_KEYS: `d1:${SECRET}`,
+  })
+  expect(problems).toEqual(['DESTINATION_KEYS: must be other keys than those of CODE_KEYS'])
 })
 
 describe('API_KEYS', () => {
@@ -307,7 +329,7 @@ describe('production', () => {
     expect(config).toMatchObject({ production: true, publicForm: false, apiKeys: [{ application: 'shop' }] })
   })
 
-  it.each(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'SIGNALWIRE_NUMBER'])(
+  it.each(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEYS', 'SIGNALWIRE_NUMBER'])(
     'does not start without %s',
     (name) => {
       const { problems } = readConfig({ ...PRODUCTION, [name]: undefined })
@@ -333,14 +355,14 @@ describe('production', () => {
 
   it.each([
     ['CODE_KEYS', `k1:${PUBLIC_KEYS.code}`],
-    ['DESTINATION_KEY', PUBLIC_KEYS.destination],
+    ['DESTINATION_KEYS', `d1:${PUBLIC_KEYS.destination}`],
   ])('does not start with the development key as %s', (name, value) => {
     expect(namesOf(readConfig({ ...PRODUCTION, [name]: value }).problems)).toEqual([name])
   })
 
   it('says everything that is missing at once', () => {
     expect(new Set(namesOf(readConfig({ NODE_ENV: 'production' }).problems))).toEqual(
-      new Set(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'API_KEYS', 'SIGNALWIRE_NUMBER']),
+      new Set(['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEYS', 'API_KEYS', 'SIGNALWIRE_NUMBER']),
     )
   })
 
@@ -349,7 +371,7 @@ describe('production', () => {
       NODE_ENV: 'production',
       REDIS_URL_FILE: fileWith('redis://redis:6379\n'),
       CODE_KEYS_FILE: fileWith(`k2:${SECRET},k1:${THIRD_SECRET}\n`),
-      DESTINATION_KEY_FILE: fileWith(`${OTHER_SECRET}\n`),
+      DESTINATION_KEYS_FILE: fileWith(`d1:${OTHER_SECRET}\n`),
       API_KEYS_FILE: fileWith(`${API_KEY}\n`),
       SIGNALWIRE_NUMBER: '+12025550199',
     })
@@ -370,7 +392,7 @@ describe('a secret’s file', () => {
     expect(problems).toEqual(['API_KEYS: set either API_KEYS or API_KEYS_FILE, not both'])
   })
 
-  it.each(['API_KEYS', 'CODE_KEYS', 'DESTINATION_KEY', 'REDIS_URL'])(
+  it.each(['API_KEYS', 'CODE_KEYS', 'DESTINATION_KEYS', 'REDIS_URL'])(
     'that is empty is a mistake: %s',
     (name) => {
       expect(namesOf(readConfig({ [`${name}_FILE`]: fileWith('\n') }).problems)).toEqual([`${name}_FILE`])
@@ -395,11 +417,13 @@ describe('the regions codes are sent to', () => {
   })
 })
 
+const SIGNING_KEY = 'PSK_7TruNcSNTxp4zNrykMj4EPzF'
+
 describe('callbacks', () => {
   it('are taken where an address of ours and a signing key are set', () => {
-    const env = { PUBLIC_URL: 'https://2fa.example.com/', SIGNALWIRE_SIGNING_KEY: 'key' }
+    const env = { PUBLIC_URL: 'https://2fa.example.com/', SIGNALWIRE_SIGNING_KEY: 'key, newer' }
     expect(readConfig(env)).toMatchObject({
-      config: { callbacks: { publicUrl: 'https://2fa.example.com', signingKey: 'key' } },
+      config: { callbacks: { publicUrl: 'https://2fa.example.com', signingKeys: ['key', 'newer'] } },
       problems: [],
     })
     expect(readConfig({ SIGNALWIRE_SIGNING_KEY: 'key' }).config.callbacks).toBeUndefined()
@@ -412,12 +436,32 @@ describe('callbacks', () => {
   })
 
   it.each([
+    'key',
+    'sandbox',
+    SIGNING_KEY.slice(0, 15),
+    'changemechangeme',
+    `${SIGNING_KEY},`,
+    `${SIGNING_KEY},key`,
+  ])('do not hang on the key %s in production', (key) => {
+    const env = { ...PRODUCTION, PUBLIC_URL: 'https://2fa.example.com', SIGNALWIRE_SIGNING_KEY: key }
+    const { problems } = readConfig(env)
+    expect(namesOf(problems)).toEqual(['SIGNALWIRE_SIGNING_KEY'])
+    expect(problems.join()).not.toContain(`: ${key}`)
+  })
+
+  it('hang on one of sixteen characters there, and on several', () => {
+    const url = { ...PRODUCTION, PUBLIC_URL: 'https://2fa.example.com' }
+    for (const key of [SIGNING_KEY.slice(0, 16), `${SIGNING_KEY},${SIGNING_KEY}2`])
+      expect(readConfig({ ...url, SIGNALWIRE_SIGNING_KEY: key }).problems).toEqual([])
+  })
+
+  it.each([
     'http://2fa.example.com',
     'https://2fa.example.com?a=b',
     'https://u@2fa.example.com',
     '2fa.example.com',
   ])('do not come to %s in production', (url) => {
-    const env = { ...PRODUCTION, PUBLIC_URL: url, SIGNALWIRE_SIGNING_KEY: 'key' }
+    const env = { ...PRODUCTION, PUBLIC_URL: url, SIGNALWIRE_SIGNING_KEY: SIGNING_KEY }
     expect(namesOf(readConfig(env).problems)).toEqual(['PUBLIC_URL'])
   })
 })

@@ -10,13 +10,13 @@ import { type Received, receiver, SECRET } from '#test/fixtures/receiver.ts'
 import { type OwnRedis, startOwnRedis } from '#test/fixtures/redis-server.ts'
 import { formsOfCode, formsOfNumber, tracesIn } from '#test/fixtures/secrets.ts'
 import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
-import { codeOf } from '#test/fixtures/store.ts'
-import { type CodeOwner, createVault } from '#verification/vault.ts'
+import { codeOf, vaultOf } from '#test/fixtures/store.ts'
+import type { CodeOwner } from '#verification/vault.ts'
 import type { Application, Purpose, VerificationId } from '#verification/verification.ts'
 
 const CODE_KEY = createHash('sha256').update('code key of the canary').digest()
 const DESTINATION_KEY = createHash('sha256').update('destination key of the canary').digest()
-const vault = createVault({ codeKeys: [{ id: 'k1', secret: CODE_KEY }], destinationKey: DESTINATION_KEY })
+const vault = vaultOf([{ id: 'k1', secret: CODE_KEY }])
 const OWNER: CodeOwner = {
   application: 'shop' as Application,
   id: randomBytes(16).toString('hex') as VerificationId,
@@ -79,7 +79,7 @@ async function running(
       // A random one has six digits in a row now and then.
       REDIS_PREFIX: 'canary',
       CODE_KEYS: `k1:${CODE_KEY.toString('base64')}`,
-      DESTINATION_KEY: DESTINATION_KEY.toString('base64'),
+      DESTINATION_KEYS: `d1:${DESTINATION_KEY.toString('base64')}`,
       DENIED_NUMBERS: DENIED,
       ALLOWED_REGIONS: 'US',
       WEBHOOK_URL: url.href,

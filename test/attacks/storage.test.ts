@@ -5,11 +5,18 @@
 import { createHash, createHmac, hash } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { useRedis } from '#test/fixtures/redis.ts'
-import { APPLICATION, freshDestination, storeOn, testVault } from '#test/fixtures/store.ts'
+import {
+  APPLICATION,
+  freshDestination,
+  storeOn,
+  testTagKey,
+  testVault,
+  vaultOf,
+} from '#test/fixtures/store.ts'
 import type { Code } from '#verification/code.ts'
 import { type Context, parseAmount, parseCurrency, parsePayee } from '#verification/context.ts'
 import type { Destination } from '#verification/destination.ts'
-import { createVault, derive } from '#verification/vault.ts'
+import { derive } from '#verification/sealing.ts'
 import { DEFAULT_PURPOSE, type VerificationId } from '#verification/verification.ts'
 
 const connection = useRedis()
@@ -182,18 +189,14 @@ describe('a dump of Redis', () => {
     const { sealed = '' } = await store.hash(victim.id)
     const owner = { application: APPLICATION, id: victim.id }
     expect(store.vault.open(sealed, owner)).toMatchObject({ code: victim.code })
-    const destinationKey = Buffer.alloc(32, 'destination key of the tests')
     const wrong = ['', 'k1', 'code key of the tests.', 'development'].map((text) =>
       createHash('sha256').update(text).digest(),
     )
-    for (const secret of [...wrong, destinationKey, Buffer.alloc(32)]) {
-      const other = createVault({ codeKeys: [{ id: 'k1', secret }], destinationKey })
+    for (const secret of [...wrong, testTagKey, Buffer.alloc(32)]) {
+      const other = vaultOf([{ id: 'k1', secret }])
       expect(() => other.open(sealed, owner)).toThrow()
     }
-    const stranger = createVault({
-      codeKeys: [{ id: 'k9', secret: Buffer.alloc(32, 'code key of the tests') }],
-      destinationKey,
-    })
+    const stranger = vaultOf([{ id: 'k9', secret: Buffer.alloc(32, 'code key of the tests') }])
     expect(stranger.open(sealed, owner)).toBeUndefined()
     const { id } = await store.start(freshDestination())
     expect(() => store.vault.open(sealed, { application: APPLICATION, id })).toThrow()

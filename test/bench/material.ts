@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { createReader } from '#runtime/env.ts'
 import { readSettings } from '#runtime/settings.ts'
 import { createKeys } from '#store/keys.ts'
+import { createTagKey } from '#store/tag-key.ts'
 import { createVerifications } from '#store/verifications.ts'
 import { type Destination, parseDestination } from '#verification/destination.ts'
 import { DEFAULT_POLICY } from '#verification/policy.ts'
@@ -37,8 +38,10 @@ export type KnownCode = { id: VerificationId; code: string }
 
 /** Starts verifications straight in the store, with the keys the programs use when none are configured. */
 export function createMaterial(redis: Redis, prefix: string) {
-  const vault = createVault(readSettings(createReader({})))
+  const { codeKeys, destinationKeys } = readSettings(createReader({}))
   const keys = createKeys(prefix)
+  const tagKey = createTagKey({ redis, keys, policy: DEFAULT_POLICY, destinationKeys })
+  const vault = createVault({ codeKeys, tags: tagKey.tags })
   const verifications = createVerifications({
     redis,
     keys,
@@ -63,6 +66,7 @@ export function createMaterial(redis: Redis, prefix: string) {
 
   return {
     async start(count: number): Promise<VerificationId[]> {
+      await tagKey.look()
       const ids: VerificationId[] = []
       while (ids.length < count) {
         const batch = Array.from({ length: Math.min(500, count - ids.length) }, startOne)

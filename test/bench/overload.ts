@@ -16,6 +16,8 @@ import { createVerifications } from '#store/verifications.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import { DEFAULT_POLICY, type Policy } from '#verification/policy.ts'
 import type { Sender } from '#verification/sender.ts'
+import { newTagKey } from '#verification/tag-key.ts'
+import { createTags } from '#verification/tags.ts'
 import { createVault } from '#verification/vault.ts'
 import {
   type Application,
@@ -70,10 +72,12 @@ function recordingProvider() {
 function startWhole(redisUrl: string, redis: Redis) {
   const prefix = 'overload'
   const keys = createKeys(prefix)
+  // All of it runs in this process.
+  const tags = createTags(newTagKey())
   const parts = {
     keys,
     policy: POLICY,
-    vault: createVault(readSettings(createReader({}))),
+    vault: createVault({ ...readSettings(createReader({})), tags: () => tags }),
     senders: [SENDER],
   }
   const expiresAtMs = new Map<string, number>()

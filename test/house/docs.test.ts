@@ -195,10 +195,16 @@ describe('docs/states.md', () => {
 describe('docs/runbook.md', () => {
   it('says what to do for every problem of /readyz', () => {
     const redis = all(read('packages/runtime/redis.ts'), /return '(redis_\w+)'/g)
+    const tagKey = union('packages/store/tag-key.ts', 'TagKeyProblem')
     const provider = union('packages/providers/provider.ts', 'ProviderStatus').filter(
       (word) => word !== 'ready',
     )
-    const problems = new Set([...redis, ...provider.map((status) => `provider_${status}`), 'stopping'])
+    const problems = new Set([
+      ...redis,
+      ...tagKey,
+      ...provider.map((status) => `provider_${status}`),
+      'stopping',
+    ])
     expect(all(runbook, /^### (\w+)$/gm).sort()).toEqual([...problems].sort())
   })
 

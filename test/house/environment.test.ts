@@ -14,6 +14,9 @@ const listed = new Map(
   [...text.matchAll(/^#?([A-Z][A-Z_0-9]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]),
 )
 
+/** Refused whatever it says, with what to write instead; so nobody needs to read of it. */
+const NAMES_OF_BEFORE = ['DESTINATION_KEY']
+
 /** The names a parser asks for when it is given nothing. */
 function namesReadBy(read: (env: Record<string, string | undefined>) => unknown): Set<string> {
   const names = new Set<string>()
@@ -35,7 +38,16 @@ describe('example.env', () => {
   const read = new Set(programs.flatMap((program) => [...namesReadBy(program)]))
 
   it('explains every variable a program reads, and no other', () => {
-    expect([...listed.keys()].sort()).toEqual([...read].sort())
+    const taken = read.difference(new Set(NAMES_OF_BEFORE))
+    expect([...listed.keys()].sort()).toEqual([...taken].sort())
+  })
+
+  it.each(NAMES_OF_BEFORE)('is silent of %s, which no program takes', (name) => {
+    const refused = [expect.stringContaining(`${name}: is ${name}S now: write`)]
+    for (const program of [readApi, readWorker]) {
+      expect(program({ [name]: 'x' }).problems).toEqual(refused)
+      expect(program({ [`${name}_FILE`]: '/nowhere' }).problems).toEqual(refused)
+    }
   })
 
   it('shows defaults that the parsers take', () => {

@@ -21,7 +21,7 @@ describe('in production', () => {
   it('the api lists everything that is missing, by name', () => {
     const { status, stderr } = start('apps/api/main.ts', { NODE_ENV: 'production', PORT: 'secret-value' })
     expect(status).toBe(1)
-    for (const name of ['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEY', 'API_KEYS', 'PORT'])
+    for (const name of ['REDIS_URL', 'CODE_KEYS', 'DESTINATION_KEYS', 'API_KEYS', 'PORT'])
       expect(stderr).toContain(name)
     expect(stderr).not.toContain('secret-value')
   })

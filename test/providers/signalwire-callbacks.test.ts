@@ -14,7 +14,7 @@ const FORM = 'application/x-www-form-urlencoded'
 const JSON_TYPE = 'application/json; charset=utf-8'
 
 const mac = (text: string, key = KEY) => createHmac('sha1', key).update(text)
-const read = createCallbackReader({ publicUrl: PUBLIC_URL, signingKey: KEY })
+const read = createCallbackReader({ publicUrl: PUBLIC_URL, signingKeys: [KEY] })
 
 function form(fields: Record<string, string>, url = `${PUBLIC_URL}${TARGET}`, key = KEY): Callback {
   const sorted = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
@@ -97,6 +97,18 @@ describe('a signature', () => {
     expect(read(callback).kind).toBe('receipt')
   })
 
+  test('of any configured key is taken, of one that was dropped is not', () => {
+    const during = createCallbackReader({ publicUrl: PUBLIC_URL, signingKeys: [KEY, 'newer', 'newest'] })
+    const after = createCallbackReader({ publicUrl: PUBLIC_URL, signingKeys: ['newest'] })
+    const kindsOf = (key: string) => {
+      const callback = form(DELIVERED, undefined, key)
+      return [during(callback).kind, after(callback).kind]
+    }
+    for (const key of [KEY, 'newer']) expect(kindsOf(key)).toEqual(['receipt', 'forged'])
+    expect(kindsOf('newest')).toEqual(['receipt', 'receipt'])
+    for (const key of ['another', '']) expect(kindsOf(key)).toEqual(['forged', 'forged'])
+  })
+
   const good = form(DELIVERED)
   test.each<[string, Callback]>([
     ['that is missing', { ...good, signature: '' }],
@@ -122,7 +134,7 @@ describe('a signature', () => {
     ['http://127.0.0.1:3000', 'http://127.0.0.1:3000'],
     ['http://example.com', 'http://example.com:80'],
   ])('under %s is over %s', (publicUrl, origin) => {
-    const reader = createCallbackReader({ publicUrl, signingKey: KEY })
+    const reader = createCallbackReader({ publicUrl, signingKeys: [KEY] })
     expect(reader(form(DELIVERED, `${origin}${TARGET}`)).kind).toBe('receipt')
   })
 })
@@ -133,7 +145,7 @@ describe('what the sandbox posts', () => {
     const receiver = await receiveCallbacks()
     const publicUrl = new URL(receiver.url).origin
     await post(url, `${publicUrl}/callbacks/signalwire`)
-    const reader = createCallbackReader({ publicUrl, signingKey: KEY })
+    const reader = createCallbackReader({ publicUrl, signingKeys: [KEY] })
     await vi.waitFor(() => expect(receiver.posts.length).toBe(ending === '0103' ? 2 : 4))
     return receiver.posts.map(({ path, type, signature, body }) =>
       reader({ target: path, contentType: type, signature, body }),

@@ -28,7 +28,7 @@ async function sendTo(server: ScriptedHttp): Promise<unknown> {
 }
 
 function reasonInCallback(contentType: string, body: string, base: string): unknown {
-  const read = createCallbackReader({ publicUrl: 'https://2fa.example.com', signingKey: KEY })
+  const read = createCallbackReader({ publicUrl: 'https://2fa.example.com', signingKeys: [KEY] })
   const target = '/callbacks/signalwire'
   const mac = createHmac('sha1', KEY).update(`https://2fa.example.com${target}${base}`)
   const signature = mac.digest(contentType === FORM ? 'base64' : 'hex')

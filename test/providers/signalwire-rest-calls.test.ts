@@ -162,7 +162,7 @@ describe('the sandbox', () => {
     ])
     await vi.waitFor(() => expect(receiver.posts).toHaveLength(1))
     const [post] = receiver.posts
-    const read = createCallbackReader({ publicUrl, signingKey: 'sandbox' })
+    const read = createCallbackReader({ publicUrl, signingKeys: ['sandbox'] })
     const { path = '', type = '', signature = '', body = '' } = post ?? {}
     expect(read({ target: path, contentType: type, signature, body })).toEqual({
       kind: 'receipt',

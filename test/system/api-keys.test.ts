@@ -87,7 +87,7 @@ describe('npm run keys', () => {
       NODE_ENV: 'production',
       API_KEYS_IN_REDIS: 'on',
       CODE_KEYS: `k1:${secret()}`,
-      DESTINATION_KEY: secret(),
+      DESTINATION_KEYS: `d1:${secret()}`,
     }
     const system = await running({ redisUrl: redis.url, env })
     const [api] = system.apis

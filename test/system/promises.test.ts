@@ -6,9 +6,8 @@ import { readSettings } from '#runtime/settings.ts'
 import { NO_LIMITS } from '#test/fixtures/no-limits.ts'
 import { keysWithoutTtl, testRedisUrl, useRedis } from '#test/fixtures/redis.ts'
 import { startService } from '#test/fixtures/service.ts'
-import { APPLICATION, freshDestination, storeOn } from '#test/fixtures/store.ts'
+import { APPLICATION, freshDestination, storeOn, vaultOf } from '#test/fixtures/store.ts'
 import { expectKept, type Limits, newModel, PROCESSES, play, type Service, step } from '#test/store/model.ts'
-import { createVault } from '#verification/vault.ts'
 import type { VerificationId } from '#verification/verification.ts'
 
 const KEYS = { use: 'use-key-0123456789abcdef0123456789ab', admin: 'admin-key-0123456789abcdef0123456789' }
@@ -45,7 +44,7 @@ afterAll(() => running.stop())
 
 /** Over HTTP what the store answers when it is asked directly. */
 function overHttp(): Service {
-  const vault = createVault(readSettings(createReader({})))
+  const vault = vaultOf(readSettings(createReader({})).codeKeys)
   const first = storeOn(connection.redis, { checksMax: LIMITS.eachWrong }, { prefix: running.prefix, vault })
 
   async function call(api: number, method: string, path: string, body?: object, key: string = KEYS.use) {

@@ -3,13 +3,15 @@ import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { solve, unsolved } from '#test/fixtures/solve.ts'
 import { type ChallengeScope, createChallenges } from '#verification/challenge.ts'
+import { createTags } from '#verification/tags.ts'
 import type { Application } from '#verification/verification.ts'
 
 const NOW = 1_795_000_000_000
 const LIFE = 120_000
 const BITS = 10
 const secret = randomBytes(32)
-const challenges = createChallenges(secret)
+const tags = createTags(secret)
+const challenges = createChallenges(() => tags)
 const scope: ChallengeScope = {
   application: 'shop' as Application,
   destinationTag: 'tag-of-a-number',
@@ -103,7 +105,10 @@ describe('it is foreign to', () => {
 
   it('another secret', () => {
     const { token, solution } = solved()
-    const verdict = createChallenges(randomBytes(32)).verify(token, solution, { ...scope, nowMs: NOW })
+    const verdict = createChallenges(() => createTags(randomBytes(32))).verify(token, solution, {
+      ...scope,
+      nowMs: NOW,
+    })
     expect(reasonOf(verdict)).toBe('foreign')
   })
 })

@@ -1,10 +1,12 @@
 /** What keeps codes and numbers out of Redis in clear: what opens where, under which key, and what a MAC depends on. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { codeOf, destinationOf } from '#test/fixtures/store.ts'
+import { codeOf, destinationOf, vaultOf } from '#test/fixtures/store.ts'
 import { type Context, parseContext } from '#verification/context.ts'
 import { openedDestination } from '#verification/destination.ts'
-import { type CodeOwner, createVault, type MasterKey } from '#verification/vault.ts'
+import type { MasterKey } from '#verification/sealing.ts'
+import { createTags } from '#verification/tags.ts'
+import type { CodeOwner } from '#verification/vault.ts'
 import {
   type Application,
   DEFAULT_PURPOSE,
@@ -14,8 +16,7 @@ import {
 
 const oldKey: MasterKey = { id: 'k1', secret: randomBytes(32) }
 const newKey: MasterKey = { id: 'k2', secret: randomBytes(32) }
-const destinationKey = randomBytes(32)
-const vaultWith = (...codeKeys: MasterKey[]) => createVault({ codeKeys, destinationKey })
+const vaultWith = (...codeKeys: MasterKey[]) => vaultOf(codeKeys)
 
 const vault = vaultWith(oldKey)
 const letter = { destination: destinationOf('+12025550143'), code: codeOf('012345') }
@@ -176,7 +177,7 @@ it('a tag hides its number, and another key gives another tag', () => {
   const tag = vault.tagDestination(letter.destination)
   expect(tag).toMatch(/^[\w-]{22}$/)
   expect(tag).not.toBe(vault.tagDestination(destinationOf('+12025550144')))
-  const other = createVault({ codeKeys: [oldKey], destinationKey: randomBytes(32) })
+  const other = vaultOf([oldKey], createTags(randomBytes(32)))
   expect(other.tagDestination(letter.destination)).not.toBe(tag)
 })
 

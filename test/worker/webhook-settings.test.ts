@@ -1,4 +1,5 @@
 /** Webhooks as settings: which addresses and secrets are taken, which events are written, and what a mistake says. */
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { readConfig as readApi } from '#api/config.ts'
 import { SECRET } from '#test/fixtures/receiver.ts'
@@ -6,8 +7,9 @@ import { EVENT_TYPES } from '#verification/event.ts'
 import { readConfig } from '#worker/config.ts'
 
 const OTHER = `whsec_${Buffer.alloc(24, 'another').toString('base64')}`
+const RANDOM = `whsec_${randomBytes(32).toString('base64')}`
 const withUrl = (url: string, more: Record<string, string> = {}) =>
-  readConfig({ WEBHOOK_URL: url, WEBHOOK_SECRET: SECRET, ...more })
+  readConfig({ WEBHOOK_URL: url, WEBHOOK_SECRET: RANDOM, ...more })
 const PRIVATE = { WEBHOOK_ALLOW_PRIVATE: 'on' }
 const PRODUCTION = { NODE_ENV: 'production' }
 
@@ -83,6 +85,18 @@ describe('WEBHOOK_SECRET', () => {
     expect(problems.join()).not.toContain(text === 'secret' ? '"secret"' : text)
   })
 })
+
+it.each([OTHER, `whsec_${Buffer.alloc(32).toString('base64')}`, `${RANDOM},${OTHER}`])(
+  'WEBHOOK_SECRET is not typed, in production: %s',
+  (text) => {
+    const about = (env: Record<string, string>) =>
+      withUrl('https://hooks.example.com/', { WEBHOOK_SECRET: text, ...env }).problems.filter((problem) =>
+        problem.startsWith('WEBHOOK'),
+      )
+    expect(about({})).toEqual([])
+    expect(about(PRODUCTION)).toEqual(['WEBHOOK_SECRET: is a secret that was typed or repeats itself'])
+  },
+)
 
 describe('WEBHOOK_EVENTS', () => {
   const events = (text?: string) => {
