@@ -34,6 +34,8 @@ type Given = {
   /** How long from now a message may still be handed over. */
   deadlineMs: number
   againMs?: number
+  /** Of the attempts right before this one, how many were busy, all for the same reason; absent when the last was not. */
+  busyBefore?: { reason: string; count: number }
 }
 
 /** The right to make one attempt. */
@@ -110,6 +112,9 @@ export function createDeliveries(deps: {
       attempt: numberAt(reply, 4),
       deadlineMs: numberAt(reply, 5),
       ...(againMs < 0 ? {} : { againMs }),
+      ...(textAt(reply, 14) === ''
+        ? {}
+        : { busyBefore: { reason: textAt(reply, 14), count: numberAt(reply, 15) } }),
     }
     const sealedFor = { application: owner.application, id: owner.verification }
     const letter = vault.open(textAt(reply, 1), sealedFor)
