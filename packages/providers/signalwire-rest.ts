@@ -58,21 +58,28 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
       if (before !== now) readySinceMs = performance.now()
     }
     if (now === 'unreachable')
-      probeAfter(backoff.afterLoss(before === 'ready' ? performance.now() - readySinceMs : 0))
-    if (now === 'unauthorized') probeAfter(backoff.afterRefusal())
+      probeAfter(() => backoff.afterLoss(before === 'ready' ? performance.now() - readySinceMs : 0))
+    if (now === 'unauthorized') probeAfter(() => backoff.afterRefusal())
     if (before !== now) onStatus?.(now)
   }
 
-  /** Until it is well again: without sends nobody else would find out. One question at a time. */
-  function probeAfter(waitMs: number): void {
-    probe ??= setTimeout(ask, waitMs)
+  /**
+   * Until it is well again: without sends nobody else would find out. One question at a time, and its wait grows with the
+   * questions, not with the sends that fail while it waits.
+   */
+  function probeAfter(waitMs: () => number): void {
+    probe ??= setTimeout(() => {
+      probe = undefined
+      if (status !== 'ready' && status !== 'closed') void ask()
+    }, waitMs())
+  }
+
+  /** Asked at once, though it was well a moment ago. */
+  function doubt(): void {
+    if (probe === undefined) void ask()
   }
 
   async function ask(): Promise<void> {
-    if (status === 'ready' || status === 'closed') {
-      probe = undefined
-      return
-    }
     probe = 'running'
     const path = `${account}/Messages?PageSize=1`
     const reply = await client.ask({ method: 'GET', path, timeoutMs: FIND_TIMEOUT_MS, signal: NEVER })
@@ -94,7 +101,7 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
     return { path: '/api/calling/calls', body: { type: 'application/json', text } }
   }
 
-  probeAfter(0)
+  probeAfter(() => 0)
   return {
     name: 'signalwire-rest',
     channels: ['sms', 'call'],
@@ -109,7 +116,10 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
         signal,
       })
       const outcome = outcomeOf(reply)
-      show(statusAfter(reply, outcome))
+      const shown = statusAfter(reply, outcome)
+      // A token may have no scope for calls and be good for messages: that is asked, and meanwhile those go on.
+      if (shown === 'unauthorized' && message.channel === 'call' && status === 'ready') doubt()
+      else show(shown)
       return signal.aborted && outcome.kind === 'busy' ? busy('timeout') : outcome
     },
     async find(message: Message, sinceMs: number, signal: AbortSignal): Promise<Findings> {

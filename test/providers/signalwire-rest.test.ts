@@ -317,6 +317,19 @@ describe('whether it is well', () => {
     expect(server.probes).toHaveLength(1)
   })
 
+  test('is asked again soon after refusals, however many sends were refused meanwhile', async () => {
+    const refused = (request: HttpRequest) => request.json(401, { code: 20003 })
+    const { server, send, provider, reaches } = await scripted(refused, {
+      backoff: { refusedMinMs: 100, refusedMaxMs: 60_000 },
+    })
+    await reaches('ready')
+    server.onProbe = refused
+    await Promise.all(Array.from({ length: 40 }, () => send()))
+    expect(provider.status()).toBe('unauthorized')
+    server.onProbe = (request) => request.json(200, { messages: [] })
+    await reaches('ready')
+  })
+
   test('is asked no more once it is closed, not even by a question on its way', async () => {
     const server = await startScriptedRest(accept)
     server.onProbe = () => {}
