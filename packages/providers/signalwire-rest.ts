@@ -4,7 +4,7 @@
  * waits in SignalWire's queue longer than its code is worth is dropped there.
  */
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
-import type { Findings, Message, Provider, ProviderStatus, SpokenMessage, TextMessage } from './provider.ts'
+import type { Findings, Message, ProviderStatus, Road, SpokenMessage, TextMessage } from './provider.ts'
 import { type BackoffOptions, createBackoff } from './relay-backoff.ts'
 import { type Answered, createRestClient, type Reply } from './rest-client.ts'
 import { REFERENCE_PARAMETER } from './signalwire-callbacks.ts'
@@ -30,6 +30,8 @@ export type SignalWireRestOptions = {
 const VALIDITY_MAX_S = 172_800
 
 const FIND_TIMEOUT_MS = 3_000
+/** While the log fails, only a message can tell whether messages go: one at a time finds out. */
+const TRY_EVERY_MS = 10_000
 const NEVER = new AbortController().signal
 /** Newest first; more than one number can have been sent within a code's life. */
 const LOG_PAGE = 50
@@ -39,13 +41,16 @@ const CLOCKS_APART_MS = 15_000
 const busy = (reason: OutcomeReason): Outcome => ({ kind: 'busy', reason })
 const unknown = (reason: OutcomeReason): Outcome => ({ kind: 'unknown', reason })
 
-export function createSignalWireRest(options: SignalWireRestOptions): Provider {
+export function createSignalWireRest(options: SignalWireRestOptions): Road {
   const { project, token, baseUrl, callbackUrl, onStatus, sendTimeoutMs = 8_000 } = options
   const client = createRestClient({ baseUrl, user: project, password: token })
   const account = `/api/laml/2010-04-01/Accounts/${encodeURIComponent(project)}`
   const backoff = createBackoff(options.backoff)
   let status: ProviderStatus = 'connecting'
   let readySinceMs = 0
+  /** Whether the question whether it is well was answered with a fault, and when the last message was handed over. */
+  let logFails = false
+  let sentAtMs = Number.NEGATIVE_INFINITY
   let probe: NodeJS.Timeout | 'running' | undefined
 
   /** There is no connection to look at: the last request says how things stand. */
@@ -84,6 +89,7 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
     const path = `${account}/Messages?PageSize=1`
     const reply = await client.ask({ method: 'GET', path, timeoutMs: FIND_TIMEOUT_MS, signal: NEVER })
     probe = undefined
+    logFails = reply.kind === 'answered'
     show(statusAfterProbe(reply))
   }
 
@@ -106,9 +112,15 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
     name: 'signalwire-rest',
     channels: ['sms', 'call'],
     status: () => status,
+    canSend() {
+      if (status === 'ready') return true
+      return status === 'unreachable' && logFails && performance.now() - sentAtMs >= TRY_EVERY_MS
+    },
+    readySinceMs: () => readySinceMs,
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
       if (status === 'closed') return busy('not_connected')
       if (signal.aborted) return busy('timeout')
+      sentAtMs = performance.now()
       const reply = await client.ask({
         method: 'POST',
         ...(message.channel === 'sms' ? orderOfText(message) : orderOfCall(message)),
@@ -116,10 +128,9 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
         signal,
       })
       const outcome = outcomeOf(reply)
-      const shown = statusAfter(reply, outcome)
-      // A token may have no scope for calls and be good for messages: that is asked, and meanwhile those go on.
-      if (shown === 'unauthorized' && message.channel === 'call' && status === 'ready') doubt()
-      else show(shown)
+      const shown = statusAfter(reply, outcome, message)
+      if (shown === 'doubtful' && status === 'ready') doubt()
+      if (shown !== 'doubtful') show(shown)
       return signal.aborted && outcome.kind === 'busy' ? busy('timeout') : outcome
     },
     async find(message: Message, sinceMs: number, signal: AbortSignal): Promise<Findings> {
@@ -196,9 +207,15 @@ function refusalIn({ status, body, retryAfterMs }: Omit<Answered, 'kind'>): Refu
   return said
 }
 
-function statusAfter(reply: Reply, outcome: Outcome): ProviderStatus {
+/**
+ * `doubtful`: a fault of theirs, which may be that one message's alone, or a call that the token may not make, which may
+ * be good for messages. Then it is asked, and the others go on.
+ */
+function statusAfter(reply: Reply, outcome: Outcome, { channel }: Message): ProviderStatus | 'doubtful' {
   if (reply.kind === 'unanswered') return 'unreachable'
-  return outcome.kind === 'busy' && outcome.reason === 'credentials_refused' ? 'unauthorized' : 'ready'
+  const refused = outcome.kind === 'busy' && outcome.reason === 'credentials_refused'
+  if (reply.status >= 500 || (refused && channel === 'call')) return 'doubtful'
+  return refused ? 'unauthorized' : 'ready'
 }
 
 /** Whoever may read the log may send. A space or project that is none answers 404. */

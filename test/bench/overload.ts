@@ -56,6 +56,7 @@ function recordingProvider() {
     name: 'scripted',
     channels: ['sms'],
     status: () => 'ready',
+    canSend: () => true,
     close: async () => {},
     async send({ reference }: Message): Promise<Outcome> {
       handedOver.push({ reference, atMs: Date.now() })

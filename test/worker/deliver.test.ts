@@ -36,6 +36,7 @@ async function worker(
     name: 'fake',
     channels: ['sms', 'call'],
     status: () => 'ready',
+    canSend: () => true,
     close: async () => {},
     ...(find && { find }),
     async send(message) {
