@@ -21,6 +21,7 @@ import { createDeliver } from './deliver.ts'
 import { createEventsOut } from './events.ts'
 import { createHealth } from './health.ts'
 import { createInbound } from './inbound.ts'
+import { createIntake } from './intake.ts'
 import { createProcessor, startQueueWorker } from './processor.ts'
 import { openProvider } from './providers.ts'
 import { createSweeper } from './sweeper.ts'
@@ -63,7 +64,8 @@ const deliver = createDeliver({
   random: Math.random,
   moment: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
 })
-const processor = createProcessor({ deliver, log, signal: cutOff.signal })
+const intake = createIntake({ provider, log })
+const processor = createProcessor({ deliver, isOpen: intake.isOpen, log, signal: cutOff.signal })
 const queueWorker = startQueueWorker({
   connection: queueRedis,
   prefix: config.redisPrefix,
@@ -71,6 +73,7 @@ const queueWorker = startQueueWorker({
   processor,
   log,
 })
+intake.start(queueWorker)
 const eventsOut =
   config.webhook &&
   createEventsOut({
@@ -102,6 +105,7 @@ onShutdown({
   async stop() {
     stopping = true
     stopTidying()
+    intake.stop()
     await within(1_000, sweeper.stop())
     // With Redis away there is nobody to tell, and with nothing in hand nothing to wait for.
     const abandon = queueRedis.status !== 'ready' && processor.inHand() === 0

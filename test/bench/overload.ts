@@ -97,7 +97,12 @@ function startWhole(redisUrl: string, redis: Redis) {
       random: Math.random,
       moment: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
     })
-    const processor = createProcessor({ deliver, log: quiet, signal: new AbortController().signal })
+    const processor = createProcessor({
+      deliver,
+      isOpen: () => true,
+      log: quiet,
+      signal: new AbortController().signal,
+    })
     const queueConnection = connectForQueue(redisUrl, quiet)
     const worker = startQueueWorker({
       connection: queueConnection,
