@@ -30,7 +30,7 @@ export type SignalWireRestOptions = {
 const VALIDITY_MAX_S = 172_800
 
 const FIND_TIMEOUT_MS = 3_000
-/** While the log fails, only a message can tell whether messages go: one at a time finds out. */
+/** How often a message finds out whether messages go, where nothing else can. */
 const TRY_EVERY_MS = 10_000
 const NEVER = new AbortController().signal
 /** Newest first; more than one number can have been sent within a code's life. */
@@ -48,8 +48,11 @@ export function createSignalWireRest(options: SignalWireRestOptions): Road {
   const backoff = createBackoff(options.backoff)
   let status: ProviderStatus = 'connecting'
   let readySinceMs = 0
-  /** Whether the question whether it is well was answered with a fault, and when the last message was handed over. */
-  let logFails = false
+  /**
+   * What may be sent while it is unreachable. All: it was well, one answer was lost, and whether more is wrong is not known
+   * yet. One now and then: its log answers with a fault, so that only a message can tell.
+   */
+  let hope: 'all' | 'one' | 'none' = 'none'
   let sentAtMs = Number.NEGATIVE_INFINITY
   let probe: NodeJS.Timeout | 'running' | undefined
 
@@ -89,7 +92,7 @@ export function createSignalWireRest(options: SignalWireRestOptions): Road {
     const path = `${account}/Messages?PageSize=1`
     const reply = await client.ask({ method: 'GET', path, timeoutMs: FIND_TIMEOUT_MS, signal: NEVER })
     probe = undefined
-    logFails = reply.kind === 'answered'
+    hope = reply.kind === 'answered' ? 'one' : 'none'
     show(statusAfterProbe(reply))
   }
 
@@ -113,8 +116,8 @@ export function createSignalWireRest(options: SignalWireRestOptions): Road {
     channels: ['sms', 'call'],
     status: () => status,
     canSend() {
-      if (status === 'ready') return true
-      return status === 'unreachable' && logFails && performance.now() - sentAtMs >= TRY_EVERY_MS
+      if (status !== 'unreachable') return status === 'ready'
+      return hope === 'all' || (hope === 'one' && performance.now() - sentAtMs >= TRY_EVERY_MS)
     },
     readySinceMs: () => readySinceMs,
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
@@ -129,6 +132,10 @@ export function createSignalWireRest(options: SignalWireRestOptions): Road {
       })
       const outcome = outcomeOf(reply)
       const shown = statusAfter(reply, outcome, message)
+      if (shown === 'unreachable') {
+        if (reply.kind === 'unanswered' && !reply.written) hope = 'none'
+        else if (status === 'ready') hope = 'all'
+      }
       if (shown === 'doubtful' && status === 'ready') doubt()
       if (shown !== 'doubtful') show(shown)
       return signal.aborted && outcome.kind === 'busy' ? busy('timeout') : outcome

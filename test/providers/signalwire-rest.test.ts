@@ -308,6 +308,25 @@ describe('whether it is well', () => {
     await reaches('ready')
   })
 
+  test('is not known after one answer that was lost: others are sent until it is asked', async () => {
+    const { server, send, provider, reaches } = await scripted((request) => request.cut(), {
+      backoff: { minMs: 400, maxMs: 400 },
+    })
+    await reaches('ready')
+    await Promise.all([send(), send(), send()])
+    expect([provider.status(), provider.canSend()]).toEqual(['unreachable', true])
+    server.onProbe = (request) => request.cut()
+    await expect.poll(() => provider.canSend()).toBe(false)
+    await send()
+    expect(provider.canSend()).toBe(false)
+    server.onProbe = (request) => request.json(200, { messages: [] })
+    await reaches('ready')
+    await server.down()
+    // The first may go into a connection that was kept.
+    for (let n = 0; n < 2; n++) await send()
+    expect([provider.status(), provider.canSend()]).toEqual(['unreachable', false])
+  })
+
   test('is asked at the pace of the backoff, however many sends fail meanwhile', async () => {
     const { server, send, reaches } = await scripted((request) => request.cut(), {
       backoff: { minMs: 60_000, maxMs: 60_000 },
