@@ -155,7 +155,7 @@ export function createDeliver(deps: {
     { token, outcome, attempt }: { token: string; outcome: Outcome; attempt: Attempt },
     patience: Patience,
   ): Promise<Recorded> {
-    const waitMs = waitOf(outcome, attempt.attempt, deps.random)
+    const waitMs = waitOf(outcome, attempt, deps.random)
     const from = outcome.provider === undefined || attempt.kind === 'unusable' ? '' : attempt.from
     try {
       return await untilTaken(patience, () => deliveries.record(send, { token, outcome, waitMs, from }))
@@ -226,10 +226,11 @@ export function createDeliver(deps: {
   }
 }
 
-/** The provider's own wish goes before our backoff when it is longer. */
-function waitOf(outcome: Outcome, attempts: number, random: () => number): number {
-  const ours = backoffMs(attempts, random)
-  return outcome.kind === 'busy' ? Math.max(ours, outcome.retryAfterMs ?? 0) : ours
+/** Grows with those that were busy for the same reason in a row: others say nothing about this one. */
+function waitOf(outcome: Outcome, { busyBefore }: Attempt, random: () => number): number {
+  if (outcome.kind !== 'busy') return 0
+  const before = busyBefore?.reason === outcome.reason ? busyBefore.count : 0
+  return backoffMs(before + 1, random, outcome.retryAfterMs)
 }
 
 function fieldsOf({ application, verification, send }: SendReference) {

@@ -22,6 +22,7 @@ import { createDeliver } from './deliver.ts'
 import { createEventsOut } from './events.ts'
 import { createHealth } from './health.ts'
 import { createInbound } from './inbound.ts'
+import { createIntake } from './intake.ts'
 import { createProcessor, startQueueWorker } from './processor.ts'
 import { openProvider } from './providers.ts'
 import { createSweeper } from './sweeper.ts'
@@ -65,7 +66,8 @@ const deliver = createDeliver({
   random: Math.random,
   moment: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
 })
-const processor = createProcessor({ deliver, log, signal: cutOff.signal })
+const intake = createIntake({ provider, log })
+const processor = createProcessor({ deliver, isOpen: intake.isOpen, log, signal: cutOff.signal })
 const queueWorker = startQueueWorker({
   connection: queueRedis,
   prefix: config.redisPrefix,
@@ -73,6 +75,7 @@ const queueWorker = startQueueWorker({
   processor,
   log,
 })
+intake.start(queueWorker)
 const eventsOut =
   config.webhook &&
   createEventsOut({
@@ -110,6 +113,7 @@ onShutdown({
     stopping = true
     stopTidying()
     stopTagging()
+    intake.stop()
     await within(1_000, sweeper.stop())
     // With Redis away there is nobody to tell, and with nothing in hand nothing to wait for.
     const abandon = queueRedis.status !== 'ready' && processor.inHand() === 0

@@ -2,7 +2,7 @@
  * BullMQ's words for what an attempt came to, and BullMQ's settings. The ledger keeps every decision, so BullMQ may
  * run a job twice, late or never: it only wakes somebody up.
  */
-import { type ConnectionOptions, DelayedError, type Job, Worker } from 'bullmq'
+import { type ConnectionOptions, DelayedError, type Job, WaitingError, Worker } from 'bullmq'
 import { parseJob, QUEUE_NAME, queuePrefix } from '#queue/delivery-queue.ts'
 import { createSeldom, type Log } from '#runtime/log.ts'
 import { type connectForQueue, faultName } from '#runtime/redis.ts'
@@ -18,7 +18,13 @@ const SAME_ERROR_QUIET_MS = 10_000
 
 export type Processor = ReturnType<typeof createProcessor>
 
-export function createProcessor(deps: { deliver: Deliver; log: Log; signal: AbortSignal }) {
+/** @param deps.isOpen whether a job may be worked on now; one that may not goes back to where it was */
+export function createProcessor(deps: {
+  deliver: Deliver
+  isOpen: () => boolean
+  log: Log
+  signal: AbortSignal
+}) {
   let inHand = 0
 
   async function process(job: Job, token?: string): Promise<void> {
@@ -26,6 +32,10 @@ export function createProcessor(deps: { deliver: Deliver; log: Log; signal: Abor
     if (!send) {
       deps.log.error({ reason: 'unreadable_job' }, 'job dropped')
       return
+    }
+    if (!deps.isOpen()) {
+      await job.moveToWait(token)
+      throw new WaitingError()
     }
     const delivered = await deps.deliver(send, deps.signal)
     if (delivered.kind === 'closed') return

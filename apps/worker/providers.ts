@@ -1,6 +1,6 @@
 /** Opens the providers that PROVIDERS names: one alone as it is, several behind a failover. */
 import { createFailover } from '#providers/failover.ts'
-import type { InboundListener, Provider, ProviderStatus, ReceiptListener } from '#providers/provider.ts'
+import type { InboundListener, Provider, ProviderStatus, ReceiptListener, Road } from '#providers/provider.ts'
 import { createSignalWireRelay } from '#providers/signalwire-relay.ts'
 import { createSignalWireRest } from '#providers/signalwire-rest.ts'
 import type { Alarm } from '#runtime/alarm.ts'
@@ -18,7 +18,7 @@ export function openProvider(
     log.info({ provider, result: status }, 'provider')
     if (status === 'unauthorized') alarm({ provider, reason: 'credentials_refused' })
   }
-  const open: Record<ProviderName, () => Provider> = {
+  const open: Record<ProviderName, () => Road> = {
     relay: () =>
       createSignalWireRelay({
         ...config.signalwire,
@@ -46,7 +46,7 @@ export function openProvider(
 }
 
 /** Each is heard by itself: what one of several refuses for good shows in no outcome once another one sends. */
-function withAlarm(provider: Provider, alarm: Alarm): Provider {
+function withAlarm<Kind extends Provider>(provider: Kind, alarm: Alarm): Kind {
   return {
     ...provider,
     async send(message, signal) {

@@ -1,31 +1,19 @@
 /**
  * Several providers in an order, as one. The next is asked only when the one before is known not to have sent, so a
- * failover never makes a second message. One that keeps failing is left alone for a while by its circuit breaker, and
- * then tried with a single message: when that goes through, everything goes its way again.
+ * failover never makes a second message. One that is not ready is passed over. One that keeps failing although it is ready
+ * is left alone for a while by its circuit breaker, and then tried with a single message: when that goes through,
+ * everything goes its way again.
  */
-import {
-  CircuitState,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  handleWhenResult,
-  isBrokenCircuitError,
-} from 'cockatiel'
 import { msBetween } from '#verification/moment.ts'
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
+import { type BreakerOptions, type BreakerState, createBreaker } from './breaker.ts'
 import { momentNow } from './clock.ts'
-import { type Findings, type Message, NOT_OURS, type Provider } from './provider.ts'
+import { type Findings, type Message, NOT_OURS, notSent, type Provider, type Road } from './provider.ts'
 
-/** `open`: left alone. `half_open`: one message is on its way to find out. `closed`: as usual. */
-type BreakerState = 'open' | 'half_open' | 'closed'
-
-export type FailoverOptions = {
+export type FailoverOptions = BreakerOptions & {
   /** In the order they are asked in; at least one. */
-  providers: readonly Provider[]
+  providers: readonly Road[]
   onBreaker?(provider: string, state: BreakerState): void
-  /** Failures in a row that open a breaker. Default 5. */
-  failuresMax?: number
-  /** How long an open one stays so. Default 10 s. */
-  openMs?: number
   /** For all providers of one send together; below the lease of an attempt. Default 8 s, what one alone may take. */
   budgetMs?: number
 }
@@ -45,34 +33,22 @@ function movesOn(outcome: Outcome): boolean {
   return outcome.kind === 'busy' && MOVES_ON.has(outcome.reason)
 }
 
-/** A provider that hangs or loses its answers is as down as one that cannot be reached. */
+/** A provider that hangs or loses its answers is as down as one that refuses everything. */
 const isFailure = (outcome: Outcome) => movesOn(outcome) || outcome.kind === 'unknown'
 
 export function createFailover(options: FailoverOptions): Provider {
-  const { onBreaker, failuresMax = 5, openMs = 10_000, budgetMs = 8_000 } = options
+  const { onBreaker, budgetMs = 8_000 } = options
   const ways = options.providers.map((provider) => {
-    const breaker = circuitBreaker(
-      handleWhenResult((outcome) => isFailure(outcome as Outcome)),
-      {
-        halfOpenAfter: openMs,
-        breaker: new ConsecutiveBreaker(failuresMax),
-      },
-    )
-    breaker.onStateChange((state) => onBreaker?.(provider.name, STATES[state]))
-    return { provider, breaker }
+    const say = (state: BreakerState) => onBreaker?.(provider.name, state)
+    return { provider, breaker: createBreaker(isFailure, provider.readySinceMs, say, options) }
   })
 
-  /** Undefined when the breaker lets nothing through. */
-  async function ask(way: (typeof ways)[number], message: Message, signal: AbortSignal) {
-    // While one message finds out, cockatiel would let the others wait for what it finds.
-    if (way.breaker.state === CircuitState.HalfOpen) return undefined
-    try {
-      const outcome = await way.breaker.execute(() => way.provider.send(message, signal))
-      return { ...outcome, provider: way.provider.name }
-    } catch (error) {
-      if (isBrokenCircuitError(error)) return undefined
-      throw error
-    }
+  /** Undefined when the breaker lets nothing through. One that cannot send is not asked, and that is no failure. */
+  async function ask({ provider, breaker }: (typeof ways)[number], message: Message, signal: AbortSignal) {
+    const outcome = provider.canSend()
+      ? await breaker.execute(() => provider.send(message, signal))
+      : notSent(provider.status())
+    return outcome && { ...outcome, provider: provider.name }
   }
 
   return {
@@ -82,6 +58,7 @@ export function createFailover(options: FailoverOptions): Provider {
       const statuses = ways.map(({ provider }) => provider.status())
       return statuses.find((status) => status === 'ready') ?? statuses[0] ?? 'closed'
     },
+    canSend: () => ways.some(({ provider, breaker }) => provider.canSend() && breaker.lets()),
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
       const startedAt = momentNow()
       const able = ways.filter(({ provider }) => provider.channels.includes(message.channel))
@@ -112,11 +89,4 @@ export function createFailover(options: FailoverOptions): Provider {
       await Promise.all(ways.map(({ provider }) => provider.close()))
     },
   }
-}
-
-const STATES: Record<CircuitState, BreakerState> = {
-  [CircuitState.Closed]: 'closed',
-  [CircuitState.Open]: 'open',
-  [CircuitState.HalfOpen]: 'half_open',
-  [CircuitState.Isolated]: 'open',
 }

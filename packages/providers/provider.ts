@@ -38,8 +38,16 @@ export interface Provider {
    */
   find?(message: Message, sinceMs: number, signal: AbortSignal): Promise<Findings>
   status(): ProviderStatus
+  /** Whether a message that is handed over now may go out. While it is false, none of them need be. */
+  canSend(): boolean
   /** Stops at once: what is still in flight resolves as `unknown`. Idempotent. */
   close(): Promise<void>
+}
+
+/** A provider that is none of several in one. */
+export interface Road extends Provider {
+  /** When it last became ready, by the monotonic clock; 0 when it never did. */
+  readySinceMs(): number
 }
 
 /** `absent`: the log has no such message. `unknowable`: the log cannot be read, or does not tell. */
@@ -49,5 +57,11 @@ export type ReceiptListener = (receipt: Receipt) => void
 
 /** Called once or more for each message, in no certain order. What comes while no link is up is not told later. */
 export type InboundListener = (message: Inbound) => void
+
 /** To be asked for what one cannot send is a mistake in the settings; a worker with others may do it. */
 export const NOT_OURS: Outcome = { kind: 'busy', reason: 'misconfigured' }
+
+/** What a message comes to that was not handed over because of this status. */
+export function notSent(status: ProviderStatus): Outcome {
+  return { kind: 'busy', reason: status === 'unauthorized' ? 'credentials_refused' : 'not_connected' }
+}

@@ -1,15 +1,19 @@
 /**
- * Decides how long to wait before dialling again: longer after each loss, much longer after refused credentials, and
- * never the same for two programs, so that a relay that comes back is not met by all of them at once.
+ * Decides how long to wait before dialling again: longer after each loss; a few seconds after refused credentials, which
+ * may be a token being rotated, and longer when nobody mends them; and never the same for two programs, so that a relay
+ * that comes back is not met by all of them at once.
  */
 export type BackoffOptions = {
   /** Longest wait after the first link that failed or was lost, doubling up to `maxMs`. Default 250 ms and 15 s. */
   minMs?: number
   maxMs?: number
-  /** The same after refused credentials. Default 30 s and 5 minutes. */
+  /** The same after refused credentials, where only those after the first dozen double. Default 5 s and one minute. */
   refusedMinMs?: number
   refusedMaxMs?: number
 }
+
+/** About as many as a minute has: a rotation is over by then, and whoever has to mend something else takes longer. */
+const REFUSALS_OF_A_ROTATION = 12
 
 /** A link that lasted this long was a good one; one that dies sooner each time must not be dialled in a tight loop. */
 const GOOD_LINK_MS = 5_000
@@ -23,7 +27,7 @@ type Backoff = {
 }
 
 export function createBackoff(options: BackoffOptions = {}): Backoff {
-  const { minMs = 250, maxMs = 15_000, refusedMinMs = 30_000, refusedMaxMs = 300_000 } = options
+  const { minMs = 250, maxMs = 15_000, refusedMinMs = 5_000, refusedMaxMs = 60_000 } = options
   let losses = 0
   let refusals = 0
   return {
@@ -31,7 +35,10 @@ export function createBackoff(options: BackoffOptions = {}): Backoff {
       if (lastedMs >= GOOD_LINK_MS) losses = 0
       return jitter(Math.min(maxMs, minMs * 2 ** losses++))
     },
-    afterRefusal: () => jitter(Math.min(refusedMaxMs, refusedMinMs * 2 ** refusals++)),
+    afterRefusal() {
+      const doublings = Math.max(0, ++refusals - REFUSALS_OF_A_ROTATION)
+      return jitter(Math.min(refusedMaxMs, refusedMinMs * 2 ** doublings))
+    },
     connected() {
       refusals = 0
     },

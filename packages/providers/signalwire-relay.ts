@@ -5,7 +5,7 @@
  */
 import type { Inbound } from '#verification/keyword.ts'
 import type { Outcome, Receipt } from '#verification/outcome.ts'
-import { type Message, NOT_OURS, type Provider, type ProviderStatus } from './provider.ts'
+import { type Message, NOT_OURS, notSent, type ProviderStatus, type Road } from './provider.ts'
 import { type BackoffOptions, createBackoff } from './relay-backoff.ts'
 import { type EndOfLink, type Link, openLink } from './relay-link.ts'
 
@@ -36,7 +36,7 @@ const SEND_TIMEOUT_MAX_MS = 9_000
  * Starts connecting at once. A graceful stop awaits its own sends first and then calls close(): close() itself ends what
  * is in flight as unknown. Throws a RangeError for a `sendTimeoutMs` too near the SDK's own.
  */
-export function createSignalWireRelay(options: SignalWireRelayOptions): Provider {
+export function createSignalWireRelay(options: SignalWireRelayOptions): Road {
   const { project, token, host, context = 'auth', onReceipt, onInbound, onStatus } = options
   const { sendTimeoutMs = 8_000, connectTimeoutMs = 10_000, sendsPerClient = 50_000 } = options
   if (!(sendTimeoutMs <= SEND_TIMEOUT_MAX_MS)) {
@@ -50,6 +50,7 @@ export function createSignalWireRelay(options: SignalWireRelayOptions): Provider
   let trouble: 'connecting' | 'unreachable' | 'unauthorized' = 'connecting'
   let closed = false
   let shown: ProviderStatus = 'connecting'
+  let readySinceMs = 0
 
   function status(): ProviderStatus {
     if (closed) return 'closed'
@@ -90,6 +91,7 @@ export function createSignalWireRelay(options: SignalWireRelayOptions): Provider
   function takeOver(link: Link): void {
     const worn = current?.link
     current = { link, sinceMs: performance.now() }
+    if (!worn) readySinceMs = current.sinceMs
     dialling = undefined
     trouble = 'connecting'
     backoff.connected()
@@ -129,9 +131,11 @@ export function createSignalWireRelay(options: SignalWireRelayOptions): Provider
     name: 'signalwire-relay',
     channels: ['sms'],
     status,
+    canSend: () => status() === 'ready',
+    readySinceMs: () => readySinceMs,
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
       if (message.channel !== 'sms') return NOT_OURS
-      if (!current) return { kind: 'busy', reason: notSent(status()) }
+      if (!current) return notSent(status())
       if (signal.aborted) return { kind: 'busy', reason: 'timeout' }
       const { link } = current
       const outcome = link.send(message, signal)
@@ -145,8 +149,4 @@ export function createSignalWireRelay(options: SignalWireRelayOptions): Provider
       show()
     },
   }
-}
-
-function notSent(status: ProviderStatus): 'credentials_refused' | 'not_connected' {
-  return status === 'unauthorized' ? 'credentials_refused' : 'not_connected'
 }

@@ -4,7 +4,7 @@
  * waits in SignalWire's queue longer than its code is worth is dropped there.
  */
 import type { Outcome, OutcomeReason } from '#verification/outcome.ts'
-import type { Findings, Message, Provider, ProviderStatus, SpokenMessage, TextMessage } from './provider.ts'
+import type { Findings, Message, ProviderStatus, Road, SpokenMessage, TextMessage } from './provider.ts'
 import { type BackoffOptions, createBackoff } from './relay-backoff.ts'
 import { type Answered, createRestClient, type Reply } from './rest-client.ts'
 import { REFERENCE_PARAMETER } from './signalwire-callbacks.ts'
@@ -30,6 +30,8 @@ export type SignalWireRestOptions = {
 const VALIDITY_MAX_S = 172_800
 
 const FIND_TIMEOUT_MS = 3_000
+/** How often a message finds out whether messages go, where nothing else can. */
+const TRY_EVERY_MS = 10_000
 const NEVER = new AbortController().signal
 /** Newest first; more than one number can have been sent within a code's life. */
 const LOG_PAGE = 50
@@ -39,13 +41,19 @@ const CLOCKS_APART_MS = 15_000
 const busy = (reason: OutcomeReason): Outcome => ({ kind: 'busy', reason })
 const unknown = (reason: OutcomeReason): Outcome => ({ kind: 'unknown', reason })
 
-export function createSignalWireRest(options: SignalWireRestOptions): Provider {
+export function createSignalWireRest(options: SignalWireRestOptions): Road {
   const { project, token, baseUrl, callbackUrl, onStatus, sendTimeoutMs = 8_000 } = options
   const client = createRestClient({ baseUrl, user: project, password: token })
   const account = `/api/laml/2010-04-01/Accounts/${encodeURIComponent(project)}`
   const backoff = createBackoff(options.backoff)
   let status: ProviderStatus = 'connecting'
   let readySinceMs = 0
+  /**
+   * What may be sent while it is unreachable. All: it was well, one answer was lost, and whether more is wrong is not known
+   * yet. One now and then: its log answers with a fault, so that only a message can tell.
+   */
+  let hope: 'all' | 'one' | 'none' = 'none'
+  let sentAtMs = Number.NEGATIVE_INFINITY
   let probe: NodeJS.Timeout | 'running' | undefined
 
   /** There is no connection to look at: the last request says how things stand. */
@@ -58,25 +66,33 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
       if (before !== now) readySinceMs = performance.now()
     }
     if (now === 'unreachable')
-      probeAfter(backoff.afterLoss(before === 'ready' ? performance.now() - readySinceMs : 0))
-    if (now === 'unauthorized') probeAfter(backoff.afterRefusal())
+      probeAfter(() => backoff.afterLoss(before === 'ready' ? performance.now() - readySinceMs : 0))
+    if (now === 'unauthorized') probeAfter(() => backoff.afterRefusal())
     if (before !== now) onStatus?.(now)
   }
 
-  /** Until it is well again: without sends nobody else would find out. One question at a time. */
-  function probeAfter(waitMs: number): void {
-    probe ??= setTimeout(ask, waitMs)
+  /**
+   * Until it is well again: without sends nobody else would find out. One question at a time, and its wait grows with the
+   * questions, not with the sends that fail while it waits.
+   */
+  function probeAfter(waitMs: () => number): void {
+    probe ??= setTimeout(() => {
+      probe = undefined
+      if (status !== 'ready' && status !== 'closed') void ask()
+    }, waitMs())
+  }
+
+  /** Asked at once, though it was well a moment ago. */
+  function doubt(): void {
+    if (probe === undefined) void ask()
   }
 
   async function ask(): Promise<void> {
-    if (status === 'ready' || status === 'closed') {
-      probe = undefined
-      return
-    }
     probe = 'running'
     const path = `${account}/Messages?PageSize=1`
     const reply = await client.ask({ method: 'GET', path, timeoutMs: FIND_TIMEOUT_MS, signal: NEVER })
     probe = undefined
+    hope = reply.kind === 'answered' ? 'one' : 'none'
     show(statusAfterProbe(reply))
   }
 
@@ -94,14 +110,20 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
     return { path: '/api/calling/calls', body: { type: 'application/json', text } }
   }
 
-  probeAfter(0)
+  probeAfter(() => 0)
   return {
     name: 'signalwire-rest',
     channels: ['sms', 'call'],
     status: () => status,
+    canSend() {
+      if (status !== 'unreachable') return status === 'ready'
+      return hope === 'all' || (hope === 'one' && performance.now() - sentAtMs >= TRY_EVERY_MS)
+    },
+    readySinceMs: () => readySinceMs,
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
       if (status === 'closed') return busy('not_connected')
       if (signal.aborted) return busy('timeout')
+      sentAtMs = performance.now()
       const reply = await client.ask({
         method: 'POST',
         ...(message.channel === 'sms' ? orderOfText(message) : orderOfCall(message)),
@@ -109,7 +131,13 @@ export function createSignalWireRest(options: SignalWireRestOptions): Provider {
         signal,
       })
       const outcome = outcomeOf(reply)
-      show(statusAfter(reply, outcome))
+      const shown = statusAfter(reply, outcome, message)
+      if (shown === 'unreachable') {
+        if (reply.kind === 'unanswered' && !reply.written) hope = 'none'
+        else if (status === 'ready') hope = 'all'
+      }
+      if (shown === 'doubtful' && status === 'ready') doubt()
+      if (shown !== 'doubtful') show(shown)
       return signal.aborted && outcome.kind === 'busy' ? busy('timeout') : outcome
     },
     async find(message: Message, sinceMs: number, signal: AbortSignal): Promise<Findings> {
@@ -186,9 +214,15 @@ function refusalIn({ status, body, retryAfterMs }: Omit<Answered, 'kind'>): Refu
   return said
 }
 
-function statusAfter(reply: Reply, outcome: Outcome): ProviderStatus {
+/**
+ * `doubtful`: a fault of theirs, which may be that one message's alone, or a call that the token may not make, which may
+ * be good for messages. Then it is asked, and the others go on.
+ */
+function statusAfter(reply: Reply, outcome: Outcome, { channel }: Message): ProviderStatus | 'doubtful' {
   if (reply.kind === 'unanswered') return 'unreachable'
-  return outcome.kind === 'busy' && outcome.reason === 'credentials_refused' ? 'unauthorized' : 'ready'
+  const refused = outcome.kind === 'busy' && outcome.reason === 'credentials_refused'
+  if (reply.status >= 500 || (refused && channel === 'call')) return 'doubtful'
+  return refused ? 'unauthorized' : 'ready'
 }
 
 /** Whoever may read the log may send. A space or project that is none answers 404. */

@@ -9,7 +9,8 @@
 -- Replies {'claimed', sealed number and code, locale, channel, attempt (1, 2, ...), ms left until the last moment to
 --          submit, ms since the first attempt began that may have left (-1: none may), number's tag, line,
 --          verification's key, send, ms until the one that was asked for is to be looked at again (-1: it is this one),
---          sealed context or '', our number that may have been sent from or '', explain as start.lua}
+--          sealed context or '', our number that may have been sent from or '', explain as start.lua, why the attempts
+--          right before this one were busy or '', how many of them}
 --         {'wait', ms}: another worker holds it, or its time or its turn has not come; look again then
 --         {'closed', why[, refusal, name of the limit]}: nothing is to be done any more: gone | its state in the ledger;
 --         and what refused a second message
@@ -44,9 +45,11 @@ local function look(key, send) return look_at(key, send, token, suppressions, no
 local function claimed(s, attempt, again_ms)
   local fields = redis.call('HMGET', s.key, 'sealed', 'locale', 'context')
   local left_ms, left_from = may_have_left(s, attempt, now)
+  local busy_why, busy_count = busy_before(s, attempt)
   return {
     'claimed', fields[1], fields[2], s.channel, attempt, s.deadline - now, left_ms,
     s.to_tag, s.line, s.key, s.send, again_ms, fields[3] or '', left_from, s.second and explain_passage(s.second) or '',
+    busy_why, busy_count,
   }
 end
 

@@ -75,3 +75,15 @@ local function may_have_left(s, attempt, now)
   end
   return -1, ''
 end
+
+-- Why the attempts right before this one were busy, all for the same reason, and how many of them; '' and 0 where the
+-- last one came to anything else.
+local function busy_before(s, attempt)
+  local why, count = '', 0
+  for earlier = attempt - 1, 1, -1 do
+    local reason = string.match(get_send(s.key, s.send, 'a' .. earlier) or '', '^%d+ %S+ busy %d+ (%S+)')
+    if not reason or (count > 0 and reason ~= why) then break end
+    why, count = reason, count + 1
+  end
+  return why, count
+end

@@ -37,6 +37,8 @@ type Given = {
   /** How long from now a message may still be handed over. */
   deadlineMs: number
   againMs?: number
+  /** Of the attempts right before this one, how many were busy, all for the same reason; absent when the last was not. */
+  busyBefore?: { reason: string; count: number }
 }
 
 /** The right to make one attempt. */
@@ -115,6 +117,9 @@ export function createDeliveries(deps: {
       deadlineMs: numberAt(reply, 5),
       explain: textAt(reply, 14),
       ...(againMs < 0 ? {} : { againMs }),
+      ...(textAt(reply, 15) === ''
+        ? {}
+        : { busyBefore: { reason: textAt(reply, 15), count: numberAt(reply, 16) } }),
     }
     const sealedFor = { application: owner.application, id: owner.verification }
     const letter = vault.open(textAt(reply, 1), sealedFor)

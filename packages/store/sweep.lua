@@ -1,5 +1,6 @@
 -- Looks at the verifications whose time on the agenda has come: names the sends that must be brought to the queue,
--- ends what nobody ended, and says when to look again.
+-- ends what nobody ended, and says when to look again. A send that waits past its last moment is ended here too: nobody
+-- claims while no worker can send.
 --
 -- KEYS[1] agenda       sorted set
 -- ARGV    prefix of verification keys, how many to look at
@@ -24,6 +25,11 @@ local function is_open(key, send, deadline)
   if state == 'submitting' and tonumber(lease) <= now then
     lose_worker(key, send, more and deadline, now)
     return more
+  end
+  if deadline and deadline <= now and (state == 'queued' or state == 'unknown') then
+    leave_line(key, send)
+    if state == 'queued' then move_send(key, send, 'expired', now, 'reason', 'not_sent_in_time') end
+    return false
   end
   return state == 'queued' or state == 'submitting' or (state == 'unknown' and more)
 end
@@ -50,7 +56,9 @@ for _, id in ipairs(due) do
       end
     end
     if open then
-      look_again_at(agenda, id, now + 3 * policy.sweep_after_ms, now)
+      local again = now + 3 * policy.sweep_after_ms
+      local last = deadline and deadline > now and deadline or again
+      look_again_at(agenda, id, math.min(again, last), now)
     elseif pending then
       look_again_at(agenda, id, expires, now)
     else

@@ -7,13 +7,15 @@ const FIRST_MS = 1_000
 const LONGEST_MS = 15_000
 
 /**
- * Wait before the next attempt, in milliseconds: between half and all of 1, 2, 4, 8, 15, 15, … seconds.
+ * Wait before the next attempt, in milliseconds: between half and all of 1, 2, 4, 8, 15, 15, … seconds. A provider that
+ * says when to come back is believed, but for less than the first of these.
  *
- * @param attempt attempts made so far, 1 or more
+ * @param inARow attempts up to now that were busy for the same reason with none of another kind between, 1 or more
  * @param random uniform in [0, 1)
  */
-export function backoffMs(attempt: number, random: () => number): number {
-  return jittered(Math.min(LONGEST_MS, FIRST_MS * 2 ** (attempt - 1)), random)
+export function backoffMs(inARow: number, random: () => number, retryAfterMs?: number): number {
+  const wait = (row: number) => jittered(Math.min(LONGEST_MS, FIRST_MS * 2 ** (row - 1)), random)
+  return retryAfterMs === undefined ? wait(inARow) : Math.max(retryAfterMs, wait(1))
 }
 
 const TELL_FIRST_MS = 5_000

@@ -58,6 +58,7 @@ function recordingProvider() {
     name: 'scripted',
     channels: ['sms'],
     status: () => 'ready',
+    canSend: () => true,
     close: async () => {},
     async send({ reference }: Message): Promise<Outcome> {
       handedOver.push({ reference, atMs: Date.now() })
@@ -100,7 +101,12 @@ function startWhole(redisUrl: string, redis: Redis) {
       random: Math.random,
       moment: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
     })
-    const processor = createProcessor({ deliver, log: quiet, signal: new AbortController().signal })
+    const processor = createProcessor({
+      deliver,
+      isOpen: () => true,
+      log: quiet,
+      signal: new AbortController().signal,
+    })
     const queueConnection = connectForQueue(redisUrl, quiet)
     const worker = startQueueWorker({
       connection: queueConnection,

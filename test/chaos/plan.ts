@@ -35,7 +35,7 @@ const FAULTS = {
     'answering 503': [2, 500, 20_000],
     'answering late': [3, 2_000, 20_000],
     'connections cut every 5 s': [1, 15_000, 30_000],
-    // Shorter than the first wait after a refusal, so that one refusal is all there is.
+    // A token being rotated.
     'refusing credentials': [2, 500, 10_000],
   },
   // The other road alone; all but `gone` and `answering late` of the provider are the websocket alone.

@@ -101,10 +101,14 @@ describe('a history in which', () => {
     started_at: iso(startedAt),
   })
   const twiceRefused = {
-    view: view([send({ status: 'expired', timeline: [refused(5, 30_000), refused(6, 45_000)] })], 'expired'),
+    view: view([send({ status: 'expired', timeline: [refused(5, 30_000), refused(6, 31_500)] })], 'expired'),
   }
   it('a send that the provider itself put off twice runs out of time is a good one', () => {
-    expect(brokenPromises({ ...history(twiceRefused, []), healedAtMs: BEGUN + 20_000 })).toEqual([])
+    expect(brokenPromises({ ...history(twiceRefused, []), healedAtMs: BEGUN + 21_000 })).toEqual([])
+  })
+  it('and is none when it had more time than the two waits take', () => {
+    const broken = brokenPromises({ ...history(twiceRefused, []), healedAtMs: BEGUN + 20_999 })
+    expect(broken).toEqual([expect.stringContaining('P4 it expired though nothing was wrong any more')])
   })
 
   const stop = { to: TO, fromMs: BEGUN + 5_000, untilMs: BEGUN + 30_000 }

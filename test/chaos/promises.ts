@@ -22,6 +22,8 @@ const ACT_WITHIN_MS = DEFAULT_POLICY.leaseMs / 3
 const ANSWER_WITHIN_MS = 2_000
 /** The longest wait between two tries. */
 const WAIT_MS = 15_000
+/** The longest wait after the provider said "not now" once or twice in a row; what it was busy for before is no matter. */
+const REFUSED_WAIT_MS = 2_000
 /** A dead worker's job is run again within 20 s, and may have to wait for its next try then. */
 const RECOVER_WITHIN_MS = 20_000 + WAIT_MS
 
@@ -147,8 +149,8 @@ export const isUntold = ({ id, view }: Known, ends: ReadonlySet<string>): boolea
 
 /**
  * What had time enough after all was well again must not run out of it. Where the provider itself says "not now" of one
- * message (the sandbox's busy number does, twice), that message waits once more each time: after many tries up to 15 s,
- * and a send whose next try would come too late expires at once. Any other reason is one of ours, and no excuse.
+ * message (the sandbox's busy number does, twice), that message waits a moment more each time. Any other reason is one of
+ * ours, and no excuse.
  */
 function brokenByNobody({ id, view }: Known, healedAtMs: number): string[] {
   if (!view) return []
@@ -158,7 +160,7 @@ function brokenByNobody({ id, view }: Known, healedAtMs: number): string[] {
       ({ reason, started_at }) => reason === 'rate_limited' && Date.parse(started_at) > healedAtMs,
     )
     const leftMs = lastMoment - Math.max(healedAtMs, Date.parse(queued_at))
-    return leftMs > RECOVER_WITHIN_MS + refused.length * WAIT_MS
+    return leftMs > RECOVER_WITHIN_MS + refused.length * REFUSED_WAIT_MS
   }
   return view.sends
     .filter((send) => send.status === 'expired' && enough(send))

@@ -74,6 +74,8 @@ function stateRows({ known }: History): Row[] {
   const sends = known.flatMap(({ view }) => view?.sends ?? [])
   return [
     ...countsOf(sends, ({ status }) => status),
+    ['attempts', sends.reduce((all, { timeline }) => all + (timeline.at(-1)?.attempt ?? 0), 0)],
+    ['busy attempts (of those kept)', sends.flatMap(({ timeline }) => timeline).filter(isBusy).length],
     ['tried over both roads', sends.filter(wentBothRoads).length],
     ['possible duplicates told', sends.filter((send) => send.possible_duplicate).length],
   ]
@@ -86,6 +88,8 @@ function aboutOne(what: string, { known, healedAtMs }: History): string[] {
   const healed = healedAtMs === undefined ? '' : ` healed ${new Date(healedAtMs).toISOString()}`
   return [`    ending ${one.to.slice(-4)}${healed} ${JSON.stringify(one.view)}`]
 }
+
+const isBusy = ({ outcome }: View['sends'][number]['timeline'][number]) => outcome === 'busy'
 
 const wentBothRoads = ({ timeline }: View['sends'][number]) =>
   new Set(timeline.flatMap(({ provider }) => provider ?? [])).size > 1

@@ -1,7 +1,7 @@
 /** Several providers in an order: who is asked, who is not, and when one that was down is asked again. */
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createFailover, type FailoverOptions } from '#providers/failover.ts'
-import type { Findings, Message, Provider, ProviderStatus } from '#providers/provider.ts'
+import type { Findings, Message, ProviderStatus, Road } from '#providers/provider.ts'
 import type { Outcome } from '#verification/outcome.ts'
 import { MESSAGE } from './relay-message.ts'
 
@@ -9,10 +9,11 @@ const accepted: Outcome = { kind: 'accepted', messageId: 'm' }
 const down: Outcome = { kind: 'busy', reason: 'not_connected' }
 const NO_ABORT = new AbortController().signal
 
-type Fake = Provider & {
+type Fake = Road & {
   sent: Message[]
   reply: (signal: AbortSignal) => Promise<Outcome>
   shown: ProviderStatus
+  readySince: number
 }
 
 function fake(name: string, outcome: Outcome = accepted): Fake {
@@ -21,6 +22,9 @@ function fake(name: string, outcome: Outcome = accepted): Fake {
     channels: name === 'relay' ? ['sms'] : ['sms', 'call'],
     sent: [],
     shown: 'ready',
+    readySince: 0,
+    canSend: () => provider.shown === 'ready',
+    readySinceMs: () => provider.readySince,
     reply: async () => outcome,
     status: () => provider.shown,
     async close() {
@@ -68,6 +72,21 @@ describe('the second is asked when the first came to', () => {
   })
 })
 
+describe('one that is not ready', () => {
+  test.each<[ProviderStatus, string]>([
+    ['connecting', 'not_connected'],
+    ['unreachable', 'not_connected'],
+    ['unauthorized', 'credentials_refused'],
+  ])('but %s is passed over, is told as %s, and has not failed', async (shown, reason) => {
+    const { send, relay, rest, states } = two(accepted, { failuresMax: 1 })
+    relay.shown = shown
+    expect(await send()).toEqual({ ...accepted, provider: 'rest' })
+    rest.shown = shown
+    expect(await send()).toEqual({ kind: 'busy', reason, provider: 'rest' })
+    expect([relay.sent.length, rest.sent.length, states]).toEqual([0, 1, []])
+  })
+})
+
 test('what the last one came to is told when nobody could send', async () => {
   const { send, rest } = two(down)
   rest.reply = async () => ({ kind: 'busy', reason: 'provider_fault', retryAfterMs: 3_000 })
@@ -83,7 +102,7 @@ describe('a breaker', () => {
   test.each<Outcome>([down, { kind: 'unknown', reason: 'timeout' }])(
     'opens after so many of %j in a row, and its provider is left alone',
     async (failure) => {
-      const { send, relay, rest, states } = two(failure, { failuresMax: 3 })
+      const { send, relay, rest, states } = two(failure, { failuresMax: 3, apartMs: 0 })
       for (let n = 0; n < 3; n++) await send()
       expect(states).toEqual(['relay open'])
       const before = rest.sent.length
@@ -93,8 +112,31 @@ describe('a breaker', () => {
     },
   )
 
+  test('counts all that failed at once as one, and opens when it goes on', async () => {
+    const { send, relay, states } = two(
+      { kind: 'unknown', reason: 'connection_lost' },
+      { failuresMax: 2, apartMs: 80 },
+    )
+    await Promise.all(Array.from({ length: 20 }, () => send()))
+    expect(states).toEqual([])
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await send()
+    expect(states).toEqual(['relay open'])
+    expect(relay.sent).toHaveLength(21)
+  })
+
+  test('that is open lets a message try at once when its provider has become ready anew', async () => {
+    const { send, relay, states } = two(down, { failuresMax: 1, openMs: 60_000 })
+    await send()
+    expect(await send()).toEqual({ ...accepted, provider: 'rest' })
+    relay.readySince = performance.now()
+    relay.reply = async () => accepted
+    expect(await send()).toEqual({ ...accepted, provider: 'relay' })
+    expect(states).toEqual(['relay open', 'relay half_open', 'relay closed'])
+  })
+
   test('does not open while successes come between', async () => {
-    const { send, relay, states } = two(down, { failuresMax: 3 })
+    const { send, relay, states } = two(down, { failuresMax: 3, apartMs: 0 })
     const replies = [down, down, accepted, down, down, accepted]
     for (const reply of replies) {
       relay.reply = async () => reply
@@ -204,6 +246,25 @@ describe('together', () => {
     relay.shown = first
     rest.shown = second
     expect(failover.status()).toBe(both)
+  })
+
+  test('they can send while one of them is ready that its breaker lets try', async () => {
+    const { failover, send, relay, rest } = two(down, { failuresMax: 1, openMs: 40 })
+    expect(failover.canSend()).toBe(true)
+    rest.shown = 'unreachable'
+    await send()
+    expect(failover.canSend()).toBe(false)
+    rest.shown = 'ready'
+    expect(failover.canSend()).toBe(true)
+    rest.shown = 'unreachable'
+    await expect.poll(() => failover.canSend(), { interval: 5 }).toBe(true)
+    const probe = Promise.withResolvers<Outcome>()
+    relay.reply = () => probe.promise
+    const probing = send()
+    expect(failover.canSend()).toBe(false)
+    probe.resolve(accepted)
+    await probing
+    expect(failover.canSend()).toBe(true)
   })
 
   test('they are closed', async () => {

@@ -26,12 +26,12 @@ describe('the wait', () => {
     expectAbout(backoff.afterLoss(lastedMs), ms)
   })
 
-  test('after refused credentials doubles from 30 s to 5 min, until they are taken', () => {
+  test('after refused credentials is at most 5 s a dozen times, then doubles to a minute, until they are taken', () => {
     const backoff = createBackoff()
-    for (const ms of [30_000, 60_000, 120_000, 240_000, 300_000, 300_000])
-      expectAbout(backoff.afterRefusal(), ms)
+    for (let refusals = 0; refusals < 12; refusals++) expectAbout(backoff.afterRefusal(), 5_000)
+    for (const ms of [10_000, 20_000, 40_000, 60_000, 60_000]) expectAbout(backoff.afterRefusal(), ms)
     backoff.connected()
-    expectAbout(backoff.afterRefusal(), 30_000)
+    expectAbout(backoff.afterRefusal(), 5_000)
   })
 
   test('is seldom the same twice', () => {

@@ -170,3 +170,17 @@ describe('the sandbox', () => {
     })
   })
 })
+
+test('a call that the token may not make stops no message: whether it is well is asked at once', async () => {
+  const server = await startScriptedRest((request) =>
+    request.url === '/api/calling/calls' ? request.json(403, {}) : request.json(201, { sid: 'm-1' }),
+  )
+  const provider = restAt(server.url)
+  await expect.poll(() => provider.status()).toBe('ready')
+  expect(await provider.send(CALL, NO_ABORT)).toEqual({ kind: 'busy', reason: 'credentials_refused' })
+  expect(provider.status()).toBe('ready')
+  await expect.poll(() => server.probes.length).toBe(2)
+  server.onProbe = (request) => request.json(401, {})
+  await provider.send(CALL, NO_ABORT)
+  await expect.poll(() => provider.status()).toBe('unauthorized')
+})

@@ -1,7 +1,7 @@
 /** What a send over REST comes to: every way an HTTP request can end, and what each says about the message. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createSignalWireRest, type SignalWireRestOptions } from '#providers/signalwire-rest.ts'
 import type { HttpRequest } from '#test/fixtures/scripted-http.ts'
 import { phone, startSandbox } from '#test/sandbox/clients.ts'
@@ -308,6 +308,25 @@ describe('whether it is well', () => {
     await reaches('ready')
   })
 
+  test('is not known after one answer that was lost: others are sent until it is asked', async () => {
+    const { server, send, provider, reaches } = await scripted((request) => request.cut(), {
+      backoff: { minMs: 400, maxMs: 400 },
+    })
+    await reaches('ready')
+    await Promise.all([send(), send(), send()])
+    expect([provider.status(), provider.canSend()]).toEqual(['unreachable', true])
+    server.onProbe = (request) => request.cut()
+    await expect.poll(() => provider.canSend()).toBe(false)
+    await send()
+    expect(provider.canSend()).toBe(false)
+    server.onProbe = (request) => request.json(200, { messages: [] })
+    await reaches('ready')
+    await server.down()
+    // The first may go into a connection that was kept.
+    for (let n = 0; n < 2; n++) await send()
+    expect([provider.status(), provider.canSend()]).toEqual(['unreachable', false])
+  })
+
   test('is asked at the pace of the backoff, however many sends fail meanwhile', async () => {
     const { server, send, reaches } = await scripted((request) => request.cut(), {
       backoff: { minMs: 60_000, maxMs: 60_000 },
@@ -315,6 +334,64 @@ describe('whether it is well', () => {
     await reaches('ready')
     for (let n = 0; n < 20; n++) await send()
     expect(server.probes).toHaveLength(1)
+  })
+
+  test('is asked again soon after refusals, however many sends were refused meanwhile', async () => {
+    const refused = (request: HttpRequest) => request.json(401, { code: 20003 })
+    const { server, send, provider, reaches } = await scripted(refused, {
+      backoff: { refusedMinMs: 100, refusedMaxMs: 60_000 },
+    })
+    await reaches('ready')
+    server.onProbe = refused
+    await Promise.all(Array.from({ length: 40 }, () => send()))
+    expect(provider.status()).toBe('unauthorized')
+    server.onProbe = (request) => request.json(200, { messages: [] })
+    await reaches('ready')
+  })
+
+  test.each([
+    [200, 'ready', true],
+    [503, 'unreachable', false],
+  ])('is asked at once after a fault of theirs: %i says %s', async (status, shown, sends) => {
+    const { server, send, provider, reaches } = await scripted((request) => request.json(500, {}))
+    await reaches('ready')
+    server.onProbe = (request) => request.json(status, {})
+    await send()
+    await expect.poll(() => server.probes.length).toBe(2)
+    await reaches(shown)
+    expect(provider.canSend()).toBe(sends)
+  })
+
+  test('shows in what can be sent: nothing before the first answer, and while it is not', async () => {
+    const server = await startScriptedRest(accept)
+    server.onProbe = (request) => request.json(401, {})
+    const { provider, reaches } = restAt(server.url, quick)
+    expect(provider.canSend()).toBe(false)
+    await reaches('unauthorized')
+    expect(provider.canSend()).toBe(false)
+    server.onProbe = (request) => request.json(200, { messages: [] })
+    await reaches('ready')
+    expect(provider.canSend()).toBe(true)
+    await provider.close()
+    expect(provider.canSend()).toBe(false)
+  })
+
+  test('cannot be told by a log that fails: one message at a time finds out', async () => {
+    const server = await startScriptedRest(accept)
+    server.onProbe = (request) => request.json(500, {})
+    const { provider, send, reaches } = restAt(server.url, { backoff: { minMs: 60_000, maxMs: 60_000 } })
+    await reaches('unreachable')
+    expect(provider.canSend()).toBe(true)
+    server.onRequest = () => {}
+    expect(await send()).toEqual(unknown('timeout'))
+    expect(provider.canSend()).toBe(false)
+    const later = performance.now() + 10_000
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(later)
+    onTestFinished(() => void clock.mockRestore())
+    expect(provider.canSend()).toBe(true)
+    server.onRequest = accept
+    expect(await send()).toMatchObject({ kind: 'accepted' })
+    expect([provider.status(), provider.canSend()]).toEqual(['ready', true])
   })
 
   test('is asked no more once it is closed, not even by a question on its way', async () => {

@@ -568,6 +568,39 @@ describe('the sweeper', () => {
     expect(await connection.redis.zscore(ledger.keys.agenda(APPLICATION), ledger.id)).toBeNull()
   })
 
+  it('ends a send that nobody claims at its last moment, and looks at it then', async () => {
+    const store = await clockedStoreOn(connection.redis, { senders: [senderAt(100_000)] })
+    const { id } = await store.start(freshDestination())
+    const sweepAt = async (ms: number) => {
+      await store.setTime(ms)
+      return store.deliveries.sweep(APPLICATION, 10)
+    }
+    expect(await sweepAt(230_000)).toEqual({ looked: 1, sends: [sendOf(id)] })
+    expect(await sweepAt(239_999)).toEqual({ looked: 0, sends: [] })
+    expect(await store.waiting()).toBe(1)
+    expect(await sweepAt(240_000)).toEqual({ looked: 1, sends: [] })
+    expect(await store.hash(id)).toMatchObject({
+      status: 'pending',
+      '1:state': 'expired',
+      '1:reason': 'not_sent_in_time',
+    })
+    expect(await store.waiting()).toBe(0)
+    expect(await sweepAt(299_999)).toEqual({ looked: 0, sends: [] })
+    await sweepAt(300_000)
+    expect(await store.hash(id)).toMatchObject({ status: 'expired', '1:state': 'expired' })
+  })
+
+  it('leaves a send alone that is in a worker’s hands past its last moment', async () => {
+    const store = await clockedStoreOn(connection.redis, { senders: [senderAt(100_000)] })
+    const { id } = await store.start(freshDestination())
+    await store.setTime(239_000)
+    await store.deliveries.claim(sendOf(id), 'late')
+    await connection.redis.zadd(store.keys.agenda(APPLICATION), 1, id)
+    await store.setTime(241_000)
+    await store.deliveries.sweep(APPLICATION, 10)
+    expect((await store.hash(id))['1:state']).toBe('submitting')
+  })
+
   it('ends an attempt in a lost worker’s hands as unknown once the verification is over', async () => {
     const ledger = await queued({ leaseMs: 0, sweepAfterMs: 0 })
     await ledger.claim()

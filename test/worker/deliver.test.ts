@@ -46,6 +46,7 @@ async function worker(
     name: 'fake',
     channels: ['sms', 'call'],
     status: () => 'ready',
+    canSend: () => true,
     close: async () => {},
     ...(find && { find }),
     async send(message) {
@@ -144,6 +145,22 @@ describe('an attempt', () => {
   ] as [Outcome, object][])('that came to %j is told as %j', async (outcome, delivered) => {
     const w = await worker([outcome])
     expect(await w.deliver()).toEqual(delivered)
+  })
+
+  it('that was busy waits longer each time for the same reason, and no longer for others that came before', async () => {
+    const limited: Outcome = { kind: 'busy', reason: 'rate_limited', retryAfterMs: 0 }
+    const away: Outcome = { kind: 'busy', reason: 'not_connected' }
+    const { retryAfterMs: _, ...slower } = limited
+    const replies = [away, away, away, slower, slower, limited, slower, away]
+    const w = await worker([...replies])
+    const waits: number[] = []
+    for (const _reply of replies) {
+      const delivered = await w.deliver()
+      waits.push(delivered.kind === 'again' ? delivered.waitMs : -1)
+      // Its wait is over.
+      await w.redis.hdel(w.keys.verification(APPLICATION, w.id), '1:retry')
+    }
+    expect(waits).toEqual([500, 1_000, 2_000, 500, 1_000, 500, 4_000, 500])
   })
 
   it('run twice at the same time sends once', async () => {
