@@ -21,7 +21,7 @@ export type Message = TextMessage | SpokenMessage
  * - `ready`: a send would be written now.
  * - `connecting`: the first connection is not up yet, or is being replaced.
  * - `unreachable`: the last try to connect failed; trying again by itself.
- * - `unauthorized`: the provider refused the credentials; tried again at long intervals.
+ * - `unauthorized`: the provider refused the credentials; tried again by itself.
  * - `closed`: after close().
  */
 export type ProviderStatus = 'ready' | 'connecting' | 'unreachable' | 'unauthorized' | 'closed'
@@ -38,7 +38,7 @@ export interface Provider {
    */
   find?(message: Message, sinceMs: number, signal: AbortSignal): Promise<Findings>
   status(): ProviderStatus
-  /** Whether a message that is handed over now may go out. While it is false, none of them need be. */
+  /** False while it is known to take no message: then none need be handed over. */
   canSend(): boolean
   /** Stops at once: what is still in flight resolves as `unknown`. Idempotent. */
   close(): Promise<void>
