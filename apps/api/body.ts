@@ -26,7 +26,9 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;\s*charset=utf-8)?$
 export function limitBody(): MiddlewareHandler<ApiEnv> {
   const counting = bodyLimit({ maxSize: BODY_MAX_BYTES, onError: (c) => problem(c, 'body_too_large') })
   return async (c, next) => {
-    if (headerOf(c, 'transfer-encoding') !== undefined) return counting(c, next)
+    if (headerOf(c, 'transfer-encoding') !== undefined)
+      // Of a caller who hangs up meanwhile; a fault of a route has been answered before it comes here.
+      return await counting(c, next).catch(() => problem(c, 'malformed_json'))
     if (Number(headerOf(c, 'content-length') ?? 0) > BODY_MAX_BYTES) return problem(c, 'body_too_large')
     return await next()
   }
@@ -34,7 +36,8 @@ export function limitBody(): MiddlewareHandler<ApiEnv> {
 
 export async function readJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
   if (!JSON_TYPE.test(headerOf(c, 'content-type') ?? '')) return wrong(problem(c, 'unsupported_media_type'))
-  const json = parseJson(await readText(c))
+  const text = await readText(c)
+  const json = text === undefined ? undefined : parseJson(text)
   if (json === undefined) return wrong(problem(c, 'malformed_json'))
   return json.twice ? wrong(problem(c, 'invalid_request', { errors: [TWICE] })) : check(c, schema, json.value)
 }
@@ -47,15 +50,15 @@ export async function readOptionalJson<T>(c: Context<ApiEnv>, schema: Schema<T>)
 /** The guide's routes take a form as browsers send it, or JSON. */
 export async function readFormOrJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
   if (!FORM_TYPE.test(headerOf(c, 'content-type') ?? '')) return readJson(c, schema)
-  return check(c, schema, fieldsOf(new URLSearchParams(await readText(c))))
+  return check(c, schema, fieldsOf(new URLSearchParams((await readText(c)) ?? '')))
 }
 
-/** A caller who hangs up in the middle of a body has sent none; nobody reads the answer. */
-export async function readText(c: Context<ApiEnv>): Promise<string> {
+/** `undefined` from a caller who hung up in the middle: half a body is not none, which may ask for a send. */
+export async function readText(c: Context<ApiEnv>): Promise<string | undefined> {
   try {
     return await c.req.text()
   } catch {
-    return ''
+    return undefined
   }
 }
 
