@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { browserNeeded } from '#dev/chromium.ts'
 import { readConfig } from '#dev/config.ts'
 import { installedMatches } from '#dev/dependencies.mjs'
 import { newEnough, nodeAtHand, nodePackage } from '#dev/node.mjs'
@@ -36,6 +37,22 @@ describe('the Node that runs the project', () => {
     const machine = { root: '/nowhere', execPath: '/usr/bin/node', platform: 'linux', arch: 'x64' }
     expect(nodeAtHand({ ...machine, version: 'v20.0.0' })).toBeUndefined()
     expect(nodeAtHand({ ...machine, version: 'v24.0.0' })).toBe('/usr/bin/node')
+  })
+})
+
+describe('the browser of the tests', () => {
+  test.for([
+    [[], true],
+    [['test/browser'], true],
+    [['test/api', 'test/browser/page.test.ts'], true],
+    [['test/api'], false],
+    [['-t', 'approved once'], true],
+    [['--testNamePattern', 'approved once'], true],
+    [['--testNamePattern=approved once'], true],
+    [['test/api', '-t', 'browser'], false],
+    [['test/api', '--bail=1'], false],
+  ] as const)('for %j is looked for: %s', ([args, needed]) => {
+    expect(browserNeeded(args)).toBe(needed)
   })
 })
 
