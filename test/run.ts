@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { findChromium } from '#dev/chromium.ts'
+import { browserNeeded, findChromium } from '#dev/chromium.ts'
 import { during, Stop } from '#dev/progress.mjs'
 import { bringRedis, dockerAnswers } from '#dev/redis.ts'
 
@@ -22,12 +22,6 @@ async function main(args: string[], env: NodeJS.ProcessEnv): Promise<number> {
   } finally {
     await redis.stop()
   }
-}
-
-/** File filters that leave out test/browser need no browser. */
-function browserNeeded(args: string[]): boolean {
-  const filters = args.filter((arg) => !arg.startsWith('-'))
-  return filters.length === 0 || filters.some((filter) => filter.includes('browser'))
 }
 
 async function chromium(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<NodeJS.ProcessEnv> {

@@ -27,7 +27,8 @@ async function main(command: KeyCommand): Promise<number> {
       run(command, createApiKeys({ redis, keys: createKeys(config.redisPrefix) })),
     )
   } catch (error) {
-    return say(`${sentenceOfFault(error)} Nothing is certain; look with list.`, 1)
+    const doubt = command.kind === 'list' ? '' : ' Nothing is certain. Look with list.'
+    return say(`${sentenceOfFault(error)}${doubt} Is REDIS_URL that of the APIs?`, 1)
   }
 }
 

@@ -41,7 +41,8 @@ async function main([command = '', ...words]: readonly string[]): Promise<number
   try {
     return say(process.stdout, await run(command, words.join(' ')), 0)
   } catch (error) {
-    return say(process.stderr, `${sentenceOfFault(error)} Nothing is certain: ask for the status.`, 1)
+    const doubt = command === 'status' ? '' : ' Nothing is certain. Ask for the status.'
+    return say(process.stderr, `${sentenceOfFault(error)}${doubt} Is REDIS_URL that of the APIs?`, 1)
   }
 }
 

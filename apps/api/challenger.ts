@@ -1,6 +1,6 @@
 /**
- * What a start or a resend may be asked for before it is taken: gives out proofs of work, and judges what is passed on, a solved
- * one or a CAPTCHA's token. Whether one is wanted is decided elsewhere.
+ * What a start or a resend may be asked for before it is taken: gives out proofs of work, and judges what is passed on,
+ * a solved one or a CAPTCHA's token. Whether one is wanted is decided elsewhere.
  */
 import type { Captcha, CaptchaVerdict, Widget } from '#captcha/captcha.ts'
 import type {

@@ -49,7 +49,7 @@ export function sentenceOf({ refusal, retryAfterMs }: Refused): string {
 
 function waitText(ms: number): string {
   const seconds = Number(retryAfter(ms))
-  if (seconds < 90) return `${seconds} seconds`
+  if (seconds < 90) return seconds === 1 ? '1 second' : `${seconds} seconds`
   const minutes = Math.ceil(seconds / 60)
   return minutes < 90 ? `${minutes} minutes` : `${Math.ceil(minutes / 60)} hours`
 }

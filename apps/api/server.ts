@@ -115,6 +115,8 @@ export function createApiServer({ fetch, hostname, production, limits, log }: Op
   server.on('checkExpectation', (_, outgoing) => refuse(417, 'expectation', outgoing))
   server.on('clientError', (error, socket) => {
     const reason = 'code' in error && typeof error.code === 'string' ? error.code : faultName(error)
+    // Who hung up was not refused, and may have had an answer before.
+    if (reason === 'ECONNRESET') return void socket.destroy()
     const status = STATUS_OF[reason] ?? 400
     if (socket instanceof Socket) note(status, reason, socket)
     answerInTurn(socket, latest.get(socket), wholeAnswer(status, headers))

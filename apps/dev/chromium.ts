@@ -6,8 +6,18 @@ import { during } from './progress.mjs'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const MAC = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
+/** What stands behind these is the name of a test, not a file. */
+const NAMES_FOLLOW = new Set(['-t', '--testNamePattern'])
 
 export type Browser = { path: string } | { missing: string }
+
+/** Whether vitest, given these arguments, may come to a browser test: unless it is told files that are none. */
+export function browserNeeded(args: readonly string[]): boolean {
+  const filters = args.filter(
+    (arg, index) => !arg.startsWith('-') && !NAMES_FOLLOW.has(args[index - 1] ?? ''),
+  )
+  return filters.length === 0 || filters.some((filter) => filter.includes('browser'))
+}
 
 export async function findChromium(env: NodeJS.ProcessEnv, signal?: AbortSignal): Promise<Browser> {
   const wanted = env.CHROMIUM_PATH

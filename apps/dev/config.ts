@@ -25,7 +25,7 @@ export function readConfig(env: Environment): { programs: Program[]; problems: r
     file: 'apps/api/main.ts',
     port: port('PORT', 3000),
     portVariable: 'PORT',
-    env: real ? {} : openToOneAddress(env),
+    env: real ? {} : openToOnePerson(env),
     endsLast: false,
   }
   const worker: Program = {
@@ -56,10 +56,24 @@ export function readConfig(env: Environment): { programs: Program[]; problems: r
   return { programs, problems: reader.problems }
 }
 
-/** With the sandbox nothing costs money, and whoever tries the page comes from one address all day. */
-function openToOneAddress(env: Environment): Environment {
-  const limits = ['LIMIT_IP_HOUR', 'LIMIT_IP_DAY', 'LIMIT_IP_NUMBERS_DAY', 'LIMIT_IP_WRONG_HOUR']
-  return Object.fromEntries(limits.map((name) => [name, env[name] ?? 'off']))
+/** What counts one person's address, or the one range of numbers that all those of the sandbox lie in. */
+const OF_ONE_PERSON = [
+  'LIMIT_IP_HOUR',
+  'LIMIT_IP_DAY',
+  'LIMIT_IP_NUMBERS_DAY',
+  'LIMIT_IP_REGIONS_DAY',
+  'LIMIT_NETWORK_HOUR',
+  'LIMIT_PREFIX_HOUR',
+  'LIMIT_PREFIX_CONVERSION',
+  'LIMIT_PREFIX_CONVERSION_LOW',
+  'LIMIT_RANGE_NUMBERS',
+  'LIMIT_IP_WRONG_HOUR',
+  'LIMIT_NETWORK_WRONG_HOUR',
+]
+
+/** With the sandbox nothing costs money, and whoever tries it comes from one address all day. */
+function openToOnePerson(env: Environment): Environment {
+  return Object.fromEntries(OF_ONE_PERSON.map((name) => [name, env[name] || 'off']))
 }
 
 function doubles(programs: Program[]): Program[] {

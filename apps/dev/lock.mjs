@@ -1,13 +1,13 @@
-// One holder at a time, across processes: a lock is a file that names its holder's process. A holder that died leaves
+// One holder at a time, across processes: a lock is a file that names one life of its holder. A holder that died leaves
 // its file behind and the next one takes it over, so nobody ever has to delete anything by hand.
 
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { alive } from './processes.mjs'
+import { lifeOf, lives } from './processes.mjs'
 
 const POLL_MS = 100
-const GONE = -1
+const GONE = ''
 
 /**
  * @template T
@@ -21,11 +21,11 @@ export async function withLock(file, work, { signal, onWait } = {}) {
   let told = false
   for (let holder = take(file); holder !== undefined; holder = take(file)) {
     if (holder === GONE) continue
-    if (!alive(holder)) {
+    if (!lives(holder)) {
       removeOf(file, holder)
       continue
     }
-    if (!told) onWait?.(holder)
+    if (!told) onWait?.(Number.parseInt(holder, 10))
     told = true
     await wait(POLL_MS, undefined, signal ? { signal } : {})
   }
@@ -42,7 +42,7 @@ export async function withLock(file, work, { signal, onWait } = {}) {
  */
 function take(file) {
   const own = `${file}.${process.pid}`
-  writeFileSync(own, String(process.pid))
+  writeFileSync(own, lifeOf(process.pid))
   try {
     linkSync(own, file)
     return undefined
@@ -57,7 +57,7 @@ function take(file) {
 /** @param {string} file */
 function holderOf(file) {
   try {
-    return Number(readFileSync(file, 'utf8'))
+    return readFileSync(file, 'utf8')
   } catch {
     return GONE
   }
@@ -67,7 +67,7 @@ function holderOf(file) {
  * Removes a dead holder's file. Two may try at once, so the file is moved aside first and looked at again: a lock that
  * somebody took in between goes back.
  * @param {string} file
- * @param {number} holder
+ * @param {string} holder
  */
 function removeOf(file, holder) {
   const aside = `${file}.${process.pid}.stale`

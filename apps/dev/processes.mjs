@@ -3,12 +3,33 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 
+/** proc_pid_stat(5): the 22nd field, in clock ticks since the machine booted; counted here from the third. */
+const STARTED = 22 - 3
+
 /**
  * Whether a process with this number runs, whoever's it is.
  * @param {number} pid
  */
 export function alive(pid) {
   return pid > 0 && exists(pid) && statOf(pid)?.state !== 'Z'
+}
+
+/**
+ * Names one life of a process: its number is given out again, and soon where a container starts the same programs each
+ * time. Where nobody tells when a process started, the number alone.
+ * @param {number} pid
+ */
+export function lifeOf(pid) {
+  return `${pid} ${statOf(pid)?.started ?? ''}`.trim()
+}
+
+/**
+ * Whether that process still runs, and not another with its number.
+ * @param {string} life as lifeOf names it
+ */
+export function lives(life) {
+  const pid = Number.parseInt(life, 10)
+  return alive(pid) && lifeOf(pid) === life
 }
 
 /**
@@ -49,10 +70,12 @@ function processes() {
  */
 export function statOf(pid) {
   try {
-    const found = /\((.*)\) (\S) (\d+) (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+    const found = /\((.*)\) (.*)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))
     if (found === null) return undefined
-    const [, name = '', state = '', parent, group] = found
-    return { name, state, parent: Number(parent), group: Number(group) }
+    const [, name = '', rest = ''] = found
+    const fields = rest.split(' ')
+    const [state = '', parent, group] = fields
+    return { name, state, parent: Number(parent), group: Number(group), started: fields[STARTED] }
   } catch {
     return undefined
   }

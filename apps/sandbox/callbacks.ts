@@ -1,6 +1,6 @@
 /**
- * Callbacks: news of a REST message, or a message to a number, POSTed and signed as SignalWire does it. Only addresses of this machine are
- * called, because nothing may leave it.
+ * Callbacks: news of a REST message, or a message to a number, POSTed and signed as SignalWire does it. Only addresses
+ * of this machine are called, because nothing may leave it.
  */
 import { createHmac } from 'node:crypto'
 import { request } from 'node:http'
@@ -12,7 +12,7 @@ export type Notice =
   | { kind: 'form'; fields: Readonly<Record<string, string>> }
 
 export type Callbacks = {
-  /** @returns a poster to one URL: its notices leave one after the other, in order; resolves with whether it was taken. */
+  /** @returns a poster to one URL, whose notices leave one after the other; it resolves with whether one was taken. */
   to(url: string): (notice: Notice) => Promise<boolean>
   /** Ends what is under way. Nothing is posted for orders taken before. */
   abort(): void

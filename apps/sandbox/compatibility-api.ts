@@ -1,6 +1,6 @@
 /**
- * SignalWire's Compatibility (LaML) REST API, as far as sending goes: create a message, look at it or at all of them, create a call.
- * Forms in, JSON out, errors as `{code, message, more_info, status}`.
+ * SignalWire's Compatibility (LaML) REST API, as far as sending goes: create a message, look at it or at all of them,
+ * create a call. Forms in, JSON out, errors as `{code, message, more_info, status}`.
  */
 import { Hono } from 'hono'
 import { basicAuth } from './basic-auth.ts'

@@ -1,6 +1,6 @@
 /**
- * The sandbox's own JSON calls: what arrived, live as it arrives, an answer from a phone, and the settings. They are for tests and for the
- * page; SignalWire has nothing like them.
+ * The sandbox's own JSON calls: what arrived, live as it arrives, an answer from a phone, and the settings. They are for
+ * tests and for the page; SignalWire has nothing like them.
  */
 import { Hono } from 'hono'
 import { csrf } from 'hono/csrf'

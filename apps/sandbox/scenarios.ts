@@ -5,10 +5,9 @@
 export type MessageState = 'queued' | 'initiated' | 'sent' | 'delivered' | 'undelivered' | 'failed'
 
 /**
- * Why a message did not arrive: the text of receipts, and the number and the name that REST gives it. `endReason` is how
- * a call ended; `noAnswer` unless told.
+ * Why a message did not arrive: the text of receipts, and the number and the name that REST gives it. `endReason` and
+ * `answered` are of a call: how it ended (`noAnswer` unless told), and whether somebody, or something, had taken it.
  */
-/** `endReason` and `answered` are of a call: how it ended, and whether somebody, or something, had taken it. */
 export type Failure = { reason: string; code: number; name: string; endReason?: string; answered?: boolean }
 
 /** One piece of news from the mobile network, `atMs` after the order was answered. */

@@ -19,8 +19,9 @@ export type CaptchaSettings = {
  * - `bad_answer`: another status than 200, a redirect, or no such JSON.
  * - `too_large`: an answer nobody needs to read to its end.
  * - `misconfigured`: the vendor refuses us, not the token, as with a wrong secret.
+ * - `asker_gone`: whoever brought the token left before there was an answer.
  */
-type Trouble = 'timeout' | 'unreachable' | 'bad_answer' | 'too_large' | 'misconfigured'
+type Trouble = 'timeout' | 'unreachable' | 'bad_answer' | 'too_large' | 'misconfigured' | 'asker_gone'
 
 export type CaptchaVerdict =
   | { kind: 'passed' }
@@ -72,6 +73,7 @@ async function askVendor(
   try {
     return await readAnswer(await fetch(url, { method: 'POST', body, redirect: 'manual', signal: either }))
   } catch {
+    if (signal?.aborted) return 'asker_gone'
     return deadline.aborted ? 'timeout' : 'unreachable'
   }
 }

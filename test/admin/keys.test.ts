@@ -128,5 +128,7 @@ it('a Redis that is not there is said without its address, which may hold a pass
   const { status, stdout, stderr } = keys('create', 'shop')
   expect([status, stdout]).toEqual([1, ''])
   expect(stderr).toContain('REDIS_URL')
+  expect(stderr).toContain('Look with list.')
   expect(stderr).not.toContain('marker')
+  expect(keys('list').stderr).toMatch(/ Is REDIS_URL that of the APIs\?\n$/)
 })

@@ -175,5 +175,7 @@ describe('sending', () => {
     expect(away.status).toBe(1)
     expect(away.stderr).toContain('Nothing is certain')
     expect(away.stderr).not.toContain('secret')
+    const asked = run('sending', ['status'], { REDIS_URL: 'redis://:secret@127.0.0.1:1' })
+    expect(asked.stderr).toMatch(/ Is REDIS_URL that of the APIs\?\n$/)
   })
 })

@@ -1,8 +1,10 @@
 /** The guide's page for people: what went wrong stands beside its field, and whatever was typed stays text. */
 import { describe, expect, it } from 'vitest'
+import { sentenceOf } from '#api/sentences.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { freshDestination, wrongFor } from '#test/fixtures/store.ts'
 import type { Policy } from '#verification/policy.ts'
+import { refused } from '#verification/refusal.ts'
 import { type Api, apiOn, FORM_APPLICATION } from './api.ts'
 
 const connection = useRedis()
@@ -94,6 +96,20 @@ describe('after a request', () => {
     expect(response.headers.get('Retry-After')).toBe('30')
     expect(errorOf(await pageOf(response, 429), 'number')).toBe(
       'A code was sent a moment ago. Try again in 30 seconds.',
+    )
+  })
+
+  it.each([
+    [1, '1 second'],
+    [1_000, '1 second'],
+    [1_001, '2 seconds'],
+    [89_000, '89 seconds'],
+    [90_000, '2 minutes'],
+    [5_340_000, '89 minutes'],
+    [5_400_000, '2 hours'],
+  ])('a wait of %i ms reads: %s', (retryAfterMs, text) => {
+    expect(sentenceOf({ ...refused('resend_cooldown'), retryAfterMs })).toBe(
+      `A code was sent a moment ago. Try again in ${text}.`,
     )
   })
 })

@@ -160,6 +160,36 @@ describe('what never becomes a request is refused in a fixed short form:', () =>
   })
 })
 
+describe('who hangs up', () => {
+  it('before the answer was read was not refused, and leaves no line that says so', async () => {
+    const { lines, open } = await serving()
+    const one = await open()
+    one.socket.write(GET)
+    await one.says('{"status":"alive"}')
+    one.socket.resetAndDestroy()
+    const other = await open()
+    other.socket.write('marker\r\n\r\n')
+    await other.closed
+    expect(lines).toMatchObject([{ status: 400, reason: 'HPE_INVALID_METHOD' }])
+  })
+
+  it.each([
+    ['that states its length', 'Content-Length: 29\r\n\r\n{"client_ip":"203.'],
+    ['that does not', 'Transfer-Encoding: chunked\r\n\r\n12\r\n{"client_ip":"203.\r\n'],
+  ])('in the middle of a body %s has asked for nothing', async (_, sent) => {
+    const api = apiOn(connection.redis, { policy: { resendWaitsMs: [0, 60_000] } })
+    const { port } = await listen(api.app)
+    const { id } = await api.start()
+    const one = await client(port)
+    const head = `POST /v1/verifications/${id}/sends HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`
+    one.socket.end(`${head}${sent}`)
+    await one.closed
+    await vi.waitFor(() => expect(api.lines).toHaveLength(2))
+    expect(api.lines).toMatchObject([{ status: 202 }, { status: 400, refusal: 'malformed_json' }])
+    expect(api.enqueued, 'the first send alone').toHaveLength(1)
+  })
+})
+
 it('a fault beyond the app is 500 in the same form, without a stack or a message', async () => {
   const lines: Line[] = []
   const fault = new Error('marker of /srv/app.ts:1:1')

@@ -177,12 +177,12 @@ describe('what the vendor says instead of yes or no is no yes:', () => {
     })
   })
 
-  it('a caller who has gone is not waited for', async () => {
+  it('a caller who has gone is not waited for, and not laid to the vendor', async () => {
     const gone = new AbortController()
     const { captcha } = await asking(() => gone.abort())
     expect(await captcha.verify('token', { signal: gone.signal })).toEqual({
       kind: 'unavailable',
-      reason: 'unreachable',
+      reason: 'asker_gone',
     })
   })
 })

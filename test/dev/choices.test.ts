@@ -2,10 +2,12 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { browserNeeded } from '#dev/chromium.ts'
 import { readConfig } from '#dev/config.ts'
 import { installedMatches } from '#dev/dependencies.mjs'
 import { newEnough, nodeAtHand, nodePackage } from '#dev/node.mjs'
 import { bringRedis, dockerAnswers, recentEnough } from '#dev/redis.ts'
+import { DEFAULT_GUESS_RULES, DEFAULT_RULES } from '#verification/gate.ts'
 
 describe('the Node that runs the project', () => {
   test.for([
@@ -38,6 +40,22 @@ describe('the Node that runs the project', () => {
   })
 })
 
+describe('the browser of the tests', () => {
+  test.for([
+    [[], true],
+    [['test/browser'], true],
+    [['test/api', 'test/browser/page.test.ts'], true],
+    [['test/api'], false],
+    [['-t', 'approved once'], true],
+    [['--testNamePattern', 'approved once'], true],
+    [['--testNamePattern=approved once'], true],
+    [['test/api', '-t', 'browser'], false],
+    [['test/api', '--bail=1'], false],
+  ] as const)('for %j is looked for: %s', ([args, needed]) => {
+    expect(browserNeeded(args)).toBe(needed)
+  })
+})
+
 describe('what is installed matches the lock file', () => {
   const lock = { packages: { '': {}, a: { version: '1.0.0' }, b: { version: '2.0.0', optional: true } } }
   test.for([
@@ -65,10 +83,22 @@ describe('what `npm start` runs', () => {
     expect(programs.at(-1)?.env).toEqual({ SANDBOX_URL: 'ws://127.0.0.1:4001' })
   })
 
-  test('with the sandbox the limits of an address are off, unless somebody set them; without it they hold', () => {
-    const api = (env: Record<string, string>) =>
-      readConfig(env).programs.find(({ name }) => name === 'api')?.env
-    expect(api({ LIMIT_IP_DAY: '5' })).toMatchObject({ LIMIT_IP_HOUR: 'off', LIMIT_IP_DAY: '5' })
+  const api = (env: Record<string, string>) =>
+    readConfig(env).programs.find(({ name }) => name === 'api')?.env
+
+  test('with the sandbox one person may try all its numbers: what counts their address or their range is off', () => {
+    const ofOnePerson = new Set(['ip', 'network', 'prefix', 'range'])
+    const rules = [...DEFAULT_RULES, ...DEFAULT_GUESS_RULES].filter(({ scope }) => ofOnePerson.has(scope))
+    const off = rules.map(({ name }) => [`LIMIT_${name.toUpperCase()}`, 'off'])
+    expect(api({})).toEqual(Object.fromEntries(off))
+  })
+
+  test('but for those that somebody set; an empty one is not set', () => {
+    const { LIMIT_IP_DAY, LIMIT_IP_HOUR } = api({ LIMIT_IP_DAY: '5', LIMIT_IP_HOUR: '' }) ?? {}
+    expect([LIMIT_IP_DAY, LIMIT_IP_HOUR]).toEqual(['5', 'off'])
+  })
+
+  test('without the sandbox every limit holds', () => {
     expect(api(credentials)).toEqual({})
   })
 

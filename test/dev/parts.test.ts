@@ -9,7 +9,7 @@ import { lastLines, run } from '#dev/command.mjs'
 import { withLock } from '#dev/lock.mjs'
 import { freePort, takenPort } from '#dev/ports.ts'
 import { createPrinter } from '#dev/pretty.ts'
-import { alive } from '#dev/processes.mjs'
+import { alive, lifeOf } from '#dev/processes.mjs'
 import { during } from '#dev/progress.mjs'
 import { bringPackage, packagesHere } from '#dev/redis-package.ts'
 import { gone } from './processes.ts'
@@ -56,12 +56,25 @@ describe('the install lock', () => {
     const { output } = await run('/bin/sh', ['-c', 'echo $$'])
     await gone(Number(output))
     writeFileSync(file, output)
-    expect(await withLock(file, async () => readFileSync(file, 'utf8'))).toBe(String(process.pid))
+    expect(await withLock(file, async () => readFileSync(file, 'utf8'))).toBe(lifeOf(process.pid))
   })
+
+  test.runIf(existsSync('/proc/self/stat')).for([
+    ['ours', process.pid],
+    ['another living one', process.ppid],
+  ] as const)(
+    'of a process that died is taken over when its number is %s by now, as after a restart of a container',
+    { timeout: 2_000 },
+    async ([, pid]) => {
+      const file = join(folder, `again-${pid}.lock`)
+      writeFileSync(file, `${pid} 1`)
+      expect(await withLock(file, async () => readFileSync(file, 'utf8'))).toBe(lifeOf(process.pid))
+    },
+  )
 
   test('a wait for it can be ended', async () => {
     const file = join(folder, 'held.lock')
-    writeFileSync(file, String(process.pid))
+    writeFileSync(file, lifeOf(process.ppid))
     const abort = new AbortController()
     const waiting = withLock(file, async () => 'in', { signal: abort.signal, onWait: () => abort.abort() })
     await expect(waiting).rejects.toThrow('aborted')
