@@ -134,8 +134,12 @@ export function listenOn(
   })
 }
 
-/** RFC 9112 §3.2: one Host, and in HTTP/1.1 not none. */
-function refusalOf({ rawHeaders, httpVersion }: IncomingMessage): string | undefined {
+/**
+ * RFC 9112 §3.2: one Host, and in HTTP/1.1 not none. And a caller: who resets the connection behind a request leaves it
+ * without an address, which no limit could then be counted for.
+ */
+function refusalOf({ rawHeaders, httpVersion, socket }: IncomingMessage): string | undefined {
+  if (socket.remoteAddress === undefined) return 'caller_gone'
   let hosts = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]
