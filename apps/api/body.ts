@@ -26,15 +26,20 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;\s*charset=utf-8)?$
 export function limitBody(): MiddlewareHandler<ApiEnv> {
   const counting = bodyLimit({ maxSize: BODY_MAX_BYTES, onError: (c) => problem(c, 'body_too_large') })
   return async (c, next) => {
-    if (headerOf(c, 'transfer-encoding') !== undefined) return counting(c, next)
+    if (headerOf(c, 'transfer-encoding') !== undefined) return unlessCutOff(c, counting(c, next))
     if (Number(headerOf(c, 'content-length') ?? 0) > BODY_MAX_BYTES) return problem(c, 'body_too_large')
     return await next()
   }
 }
 
+/** Faults of routes are answered by the app before they come here: what is left is a body that never ended. */
+function unlessCutOff<T>(c: Context<ApiEnv>, read: Promise<T>): Promise<T | Response> {
+  return read.catch(() => problem(c, 'malformed_json'))
+}
+
 export async function readJson<T>(c: Context<ApiEnv>, schema: Schema<T>): Promise<Body<T>> {
   if (!JSON_TYPE.test(headerOf(c, 'content-type') ?? '')) return wrong(problem(c, 'unsupported_media_type'))
-  const json = parseJson(await readText(c))
+  const json = parseJson((await readText(c)) ?? '')
   if (json === undefined) return wrong(problem(c, 'malformed_json'))
   return json.twice ? wrong(problem(c, 'invalid_request', { errors: [TWICE] })) : check(c, schema, json.value)
 }
@@ -50,12 +55,12 @@ export async function readFormOrJson<T>(c: Context<ApiEnv>, schema: Schema<T>): 
   return check(c, schema, fieldsOf(new URLSearchParams(await readText(c))))
 }
 
-/** A caller who hangs up in the middle of a body has sent none; nobody reads the answer. */
-export async function readText(c: Context<ApiEnv>): Promise<string> {
+/** `undefined` from a caller who hangs up in the middle of a body; nobody reads the answer. */
+export async function readText(c: Context<ApiEnv>): Promise<string | undefined> {
   try {
     return await c.req.text()
   } catch {
-    return ''
+    return undefined
   }
 }
 

@@ -76,7 +76,7 @@ async function callbackIn(c: Context<ApiEnv>): Promise<Callback> {
     target: targetOf(c),
     contentType: headerOf(c, 'content-type') ?? '',
     signature: headerOf(c, 'x-signalwire-signature') ?? headerOf(c, 'x-twilio-signature') ?? '',
-    body: await readText(c),
+    body: (await readText(c)) ?? '',
   }
 }
 
