@@ -1,8 +1,9 @@
 /** Requests that cost us much more to read than a stranger to write. */
 import { describe, expect, it } from 'vitest'
+import { createReadDestination } from '#api/destinations.ts'
 import { type Api, apiOn } from '#test/api/api.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
-import { times } from './stranger.ts'
+import { elsewhere, times } from './stranger.ts'
 
 const connection = useRedis()
 const BODY_BYTES = 8_000
@@ -47,5 +48,18 @@ describe('a body within the limit', () => {
     const plain = await costOf(api, FORM, `x=${'a'.repeat(BODY_BYTES)}`)
     const cost = await costOf(api, headers, body)
     expect(cost).toBeLessThan(TIMES_DEARER_MAX * plain)
+  })
+})
+
+describe('what is remembered of numbers', () => {
+  it('is bounded over all countries and channels, so that no row of spellings fills the memory', () => {
+    const read = createReadDestination(new Set(['US']))
+    const first = elsewhere()
+    const remembered = read(first, 'US')
+    expect(read(first, 'US')).toBe(remembered)
+    for (const country of ['DE', 'FR', 'GB', 'IN'] as const)
+      for (const channel of ['sms', 'call'] as const)
+        for (let spelling = 0; spelling < 1_000; spelling++) read(`no number ${spelling}`, country, channel)
+    expect(read(first, 'US')).not.toBe(remembered)
   })
 })
