@@ -9,6 +9,11 @@ import { type ApiEnv, headerOf } from './context.ts'
 import { type FieldProblem, problem } from './problem.ts'
 
 const BODY_MAX_BYTES = 8 * 1024
+/**
+ * Of what SignalWire posts: a message of 1,600 letters, of which each may take nine bytes of a form, with what
+ * stands beside it. A STOP at its beginning must not be lost for what follows.
+ */
+const CALLBACK_MAX_BYTES = 20 * 1024
 
 export type Body<T> = { kind: 'body'; value: T } | { kind: 'problem'; response: Response }
 
@@ -24,10 +29,16 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;\s*charset=utf-8)?$
  * the sender to it); one that does not is counted while it comes.
  */
 export function limitBody(): MiddlewareHandler<ApiEnv> {
-  const counting = bodyLimit({ maxSize: BODY_MAX_BYTES, onError: (c) => problem(c, 'body_too_large') })
+  const ours = limitTo(BODY_MAX_BYTES)
+  const callbacks = limitTo(CALLBACK_MAX_BYTES)
+  return (c, next) => (c.req.path.startsWith('/callbacks/') ? callbacks : ours)(c, next)
+}
+
+function limitTo(maxSize: number): MiddlewareHandler<ApiEnv> {
+  const counting = bodyLimit({ maxSize, onError: (c) => problem(c, 'body_too_large') })
   return async (c, next) => {
     if (headerOf(c, 'transfer-encoding') !== undefined) return unlessCutOff(c, counting(c, next))
-    if (Number(headerOf(c, 'content-length') ?? 0) > BODY_MAX_BYTES) return problem(c, 'body_too_large')
+    if (Number(headerOf(c, 'content-length') ?? 0) > maxSize) return problem(c, 'body_too_large')
     return await next()
   }
 }
