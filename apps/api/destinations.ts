@@ -7,12 +7,13 @@ import {
 } from '#verification/destination.ts'
 import type { TestNumber } from '#verification/lists.ts'
 import type { Refused } from '#verification/refusal.ts'
-import { remember } from '#verification/remember.ts'
+import { createMemory } from '#verification/remember.ts'
 import type { Channel } from '#verification/verification.ts'
 
 /** Nothing is sent to a test number, so nothing is counted for its region. */
 const TEST_REGION: Region = 'US'
-const REMEMBERED_MAX = 2_000
+/** Over all countries and channels, which a caller may name as they like: about 2 MB. */
+const REMEMBERED_MAX = 5_000
 
 /** @param channel how a code is to go there; default `sms` */
 export type ReadDestination = (
@@ -32,14 +33,13 @@ export function createReadDestination(
     if (test) return { kind: 'destination' as const, destination: test.destination, region: TEST_REGION }
     return parseDestination(text, options)
   }
-  const international = remember(REMEMBERED_MAX, (text) => parse(text, { regions }))
-  const others = new Map<string, (text: string) => ParsedDestination | Refused>()
+  const known = createMemory<ParsedDestination | Refused>(REMEMBERED_MAX)
   return (text, country, channel = 'sms') => {
-    if (country === undefined && channel === 'sms') return international(text)
-    const options = { regions, channel, ...(country === undefined ? {} : { country }) }
-    const name = `${channel} ${country}`
-    const read = others.get(name) ?? remember(REMEMBERED_MAX, (t) => parse(t, options))
-    others.set(name, read)
-    return read(text)
+    const name = `${channel} ${country ?? ''} ${text}`
+    const before = known.get(name)
+    if (before !== undefined) return before
+    const read = parse(text, { regions, channel, ...(country === undefined ? {} : { country }) })
+    known.set(name, read)
+    return read
   }
 }

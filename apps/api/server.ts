@@ -29,6 +29,11 @@ export type ServerLimits = {
    */
   idleMs: number
   connectionsMax: number
+  /**
+   * Requests of one connection that may be under way. Browsers, proxies and clients wait for each answer; without a
+   * bound one connection could keep the whole program busy, and its limits of connections would hold nothing.
+   */
+  underWayMax: number
 }
 
 export const SERVER_LIMITS: Omit<ServerLimits, 'connectionsMax'> = {
@@ -39,6 +44,7 @@ export const SERVER_LIMITS: Omit<ServerLimits, 'connectionsMax'> = {
   slowCheckMs: 1_000,
   silentMs: 15_000,
   idleMs: 65_000,
+  underWayMax: 8,
 }
 
 /** What is refused before there is a request: Node's error code, or ours, and the status. */
@@ -52,6 +58,7 @@ const WORDS = {
   408: 'Request Timeout',
   413: 'Content Too Large',
   417: 'Expectation Failed',
+  429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
 } as const
@@ -89,6 +96,21 @@ export function createApiServer({ fetch, hostname, production, limits, log }: Op
     outgoing.writeHead(status, { ...headers, 'Content-Length': bodyOf(status).length }).end(bodyOf(status))
   }
 
+  const underWay = new WeakMap<Duplex, number>()
+
+  /** Whether a connection may have one more under way. One that may not is cut off: it is told nothing in turn. */
+  function admits({ socket }: IncomingMessage, outgoing: ServerResponse): boolean {
+    const count = (underWay.get(socket) ?? 0) + 1
+    if (count > limits.underWayMax) {
+      if (!socket.destroyed) note(429, 'too_many_under_way', socket)
+      socket.destroy()
+      return false
+    }
+    underWay.set(socket, count)
+    outgoing.once('close', () => underWay.set(socket, (underWay.get(socket) ?? 1) - 1))
+    return true
+  }
+
   const latest = new WeakMap<Duplex, Exchange>()
   const server = createServer(
     {
@@ -102,6 +124,7 @@ export function createApiServer({ fetch, hostname, production, limits, log }: Op
       insecureHTTPParser: false,
     },
     (incoming, outgoing) => {
+      if (!admits(incoming, outgoing)) return
       latest.set(incoming.socket, { incoming, outgoing })
       const reason = refusalOf(incoming)
       if (reason !== undefined) return refuse(400, reason, outgoing)
@@ -136,8 +159,12 @@ export function listenOn(
   })
 }
 
-/** RFC 9112 §3.2: one Host, and in HTTP/1.1 not none. */
-function refusalOf({ rawHeaders, httpVersion }: IncomingMessage): string | undefined {
+/**
+ * RFC 9112 §3.2: one Host, and in HTTP/1.1 not none. And a caller: who resets the connection behind a request leaves it
+ * without an address, which no limit could then be counted for.
+ */
+function refusalOf({ rawHeaders, httpVersion, socket }: IncomingMessage): string | undefined {
+  if (socket.remoteAddress === undefined) return 'caller_gone'
   let hosts = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]

@@ -30,16 +30,25 @@ import { noteExplain, type Resend, type Start } from './starting.ts'
 import { answerStream } from './stream-answer.ts'
 import type { Streams } from './streams.ts'
 
-const startFields = v.strictObject({
-  to: toField,
-  country: v.optional(countryField),
-  channel: channelField,
-  locale: localeField,
-  purpose: purposeField,
-  client_ip: v.optional(clientIpField),
-  challenge: v.optional(challengeField),
-  context: v.optional(contextField),
-})
+/** Who types a code for a payment must have been told which: a call says the digits alone. */
+const NOT_SPOKEN = 'must be absent with channel call, which does not say what is paid'
+
+const startFields = v.pipe(
+  v.strictObject({
+    to: toField,
+    country: v.optional(countryField),
+    channel: channelField,
+    locale: localeField,
+    purpose: purposeField,
+    client_ip: v.optional(clientIpField),
+    challenge: v.optional(challengeField),
+    context: v.optional(contextField),
+  }),
+  v.forward(
+    v.check(({ channel, context }) => channel !== 'call' || context === undefined, NOT_SPOKEN),
+    ['context'],
+  ),
+)
 
 const resendFields = v.strictObject({
   client_ip: v.optional(clientIpField),

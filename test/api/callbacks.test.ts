@@ -79,7 +79,7 @@ describe('a callback', () => {
 
   it('that is too large is refused before it is read', async () => {
     const api = apiOn(connection.redis)
-    const { path, body, headers } = signedForm('', { Body: 'x'.repeat(9_000) })
+    const { path, body, headers } = signedForm('', { Body: 'x'.repeat(33_000) })
     await expectProblem(
       await api.postText(path, body, { ...headers, 'Content-Length': String(body.length) }),
       413,
@@ -140,6 +140,18 @@ describe('a message to one of our numbers', () => {
     })
     expect(JSON.stringify(api.lines)).not.toContain('please')
   })
+
+  it.each(['\u8acb', '\u0939', '\u{1f600}'])(
+    'that says STOP before the longest text there can be is heeded, whatever letters follow: %s',
+    async (letter) => {
+      const api = apiOn(connection.redis)
+      const { to } = await api.start()
+      const { path, body, headers } = messageFrom(to, `STOP. ${letter.repeat(1_594 / letter.length)}`)
+      const stated = { ...headers, 'Content-Length': String(body.length) }
+      expect((await api.postText(path, body, stated)).status).toBe(200)
+      await expectProblem(await api.post('/v1/verifications', { to }), 403, 'recipient_opted_out')
+    },
+  )
 
   it('that says nothing of that kind changes nothing', async () => {
     const api = apiOn(connection.redis)

@@ -1,8 +1,11 @@
 /**
  * Limits that believe what a stranger says of themselves, and sends at the cost of others, through the open form.
  */
-import { describe, expect, it } from 'vitest'
-import { apiOn, FORM_APPLICATION } from '#test/api/api.ts'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { describe, expect, it, vi } from 'vitest'
+import { apiOn, FORM_APPLICATION, keptLog, type Line } from '#test/api/api.ts'
+import { listen } from '#test/api/port.ts'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { elsewhere, freshPrefix, rule, START, strangerAt } from './stranger.ts'
 
@@ -59,6 +62,39 @@ describe('a limit that believes a header (CVE-2020-35590, CVE-2025-69615):', () 
     const lines = []
     for (let line = 2; line <= 5; line++) lines.push(await asked(`2001:db8:1:${line}::1`))
     expect(lines).toEqual([200, 200, 429, 429])
+  })
+})
+
+describe('a caller who resets the connection behind each request, and so has no address,', () => {
+  const TRIES = 12
+
+  /** Each number asked for on a connection of its own; all of it is written before the server sees any. */
+  async function askAndReset(port: number, path: string, fields: Record<string, string>): Promise<void> {
+    const body = new URLSearchParams(fields).toString()
+    const head = [
+      `POST ${path} HTTP/1.1`,
+      'Host: x',
+      'Content-Type: application/x-www-form-urlencoded',
+      `Content-Length: ${body.length}`,
+    ]
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
+    socket.resetAndDestroy()
+  }
+
+  it.each([
+    ['/request-auth', {}],
+    ['/validate-auth', { auth_code: '012345' }],
+  ])('is not served at %s: the limits of an address would not know them', async (path, more) => {
+    const lines: Line[] = []
+    const api = apiOn(connection.redis)
+    const { port } = await listen(api.app, { log: keptLog(lines) })
+    for (let turn = 0; turn < TRIES; turn++) await askAndReset(port, path, { number: elsewhere(), ...more })
+    const refused = () => lines.filter(({ reason }) => reason === 'caller_gone')
+    await vi.waitFor(() => expect(refused().length + api.lines.length).toBe(TRIES))
+    expect(api.lines).toEqual([])
+    expect(api.enqueued).toEqual([])
   })
 })
 

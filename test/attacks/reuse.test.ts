@@ -45,6 +45,19 @@ describe('a code used again, or for something else (CVE-2021-43177, CVE-2026-278
     expect(await verdictOf(await api.post(checks, { code }))).toBe('approved')
   })
 
+  it('for a payment is never told by a call, which would not say what is paid', async () => {
+    const calling = apiOn(connection.redis, { config: { channels: ['sms', 'call'] }, policy: SENDS_FREE })
+    const to = elsewhere()
+    const context = { amount: '10.00', currency: 'EUR', payee: 'Shop' }
+    const refused = await calling.post(START, { to, context, channel: 'call' })
+    expect(await expectProblem(refused, 400, 'invalid_request')).toMatchObject({
+      errors: [{ field: 'context', problem: expect.stringContaining('call') }],
+    })
+    expect(calling.enqueued).toEqual([])
+    await jsonOf(await calling.post(START, { to, channel: 'call' }), 202)
+    expect(await jsonOf(await calling.post(START, { to, context }), 202)).toMatchObject({ channel: 'sms' })
+  })
+
   it('for a payment of another amount, currency or payee it is wrong', async () => {
     const api = victimsApi()
     const context = { amount: '10.00', currency: 'EUR', payee: 'Shop' }
