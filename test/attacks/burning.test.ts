@@ -30,11 +30,16 @@ const bodies: readonly [string, { [name: string]: string }, string][] = [
 ]
 
 /** Processor time of one such request in microseconds: the least of several rounds. */
-async function costOf(api: Api, headers: { [name: string]: string }, body: string): Promise<number> {
+async function costOf(
+  api: Api,
+  headers: { [name: string]: string },
+  body: string,
+  path = '/request-auth',
+): Promise<number> {
   const costs = []
   for (let round = 0; round < 5; round++) {
     const before = process.cpuUsage()
-    for (let turn = 0; turn < 10; turn++) await (await api.postText('/request-auth', body, headers)).text()
+    for (let turn = 0; turn < 10; turn++) await (await api.postText(path, body, headers)).text()
     const { user, system } = process.cpuUsage(before)
     costs.push((user + system) / 10)
   }
@@ -48,6 +53,19 @@ describe('a body within the limit', () => {
     const plain = await costOf(api, FORM, `x=${'a'.repeat(BODY_BYTES)}`)
     const cost = await costOf(api, headers, body)
     expect(cost).toBeLessThan(TIMES_DEARER_MAX * plain)
+  })
+})
+
+describe('a callback that nobody signed', () => {
+  it('of thousands of fields costs about as much as any of its size', async () => {
+    const signingKeys = ['one key', 'another key']
+    const callbacks = { publicUrl: 'https://2fa.example.com', signingKeys }
+    const api = apiOn(connection.redis, { config: { callbacks } })
+    const fields = times(5_000, (index) => ((index * 7_919) % 46_656).toString(36)).join('&')
+    const path = '/callbacks/signalwire'
+    expect(fields.length).toBeLessThanOrEqual(20 * 1_024)
+    const plain = await costOf(api, FORM, `x=${'a'.repeat(fields.length)}`, path)
+    expect(await costOf(api, FORM, fields, path)).toBeLessThan(TIMES_DEARER_MAX * plain)
   })
 })
 
