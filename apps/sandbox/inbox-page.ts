@@ -7,7 +7,7 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { csrf } from 'hono/csrf'
 import { SHOWN_MAX } from './changes.ts'
 import { inboxHtml } from './inbox-html.ts'
-import { emptyInbox } from './messages-api.ts'
+import { emptyInbox, phoneIn } from './messages-api.ts'
 import type { RestParts } from './order.ts'
 import { parseLatencyMs } from './settings.ts'
 import { viewOf } from './view.ts'
@@ -41,7 +41,7 @@ export function inboxPage({ inbox, answers, carrier, settings }: RestParts): Hon
   const page = new Hono()
 
   page.get('/', secured, (c) => {
-    const phone = c.req.query('to') || undefined
+    const phone = phoneIn(c)
     const messages = inbox.list({ phone, answers: true, limit: SHOWN_MAX }).map(viewOf)
     return c.html(inboxHtml({ messages, phone, latencyMs: settings.latencyMs }))
   })

@@ -2,7 +2,7 @@
  * The sandbox's own JSON calls: what arrived, live as it arrives, an answer from a phone, and the settings. They are for
  * tests and for the page; SignalWire has nothing like them.
  */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import { streamSSE } from 'hono/streaming'
 import { type Answers, parseAnswer } from './answers.ts'
@@ -22,7 +22,7 @@ type Parts = { inbox: Inbox; answers: Answers; carrier: Carrier; settings: Setti
 export function messagesApi({ inbox, answers, carrier, settings }: Parts): Hono {
   const api = new Hono()
 
-  api.get('/messages', (c) => c.json(inbox.list({ phone: c.req.query('to') }).map(listed)))
+  api.get('/messages', (c) => c.json(inbox.list({ phone: phoneIn(c) }).map(listed)))
 
   api.post('/messages', csrf(), async (c) => {
     const answer = parseAnswer(await c.req.json().catch(() => undefined))
@@ -36,7 +36,7 @@ export function messagesApi({ inbox, answers, carrier, settings }: Parts): Hono 
 
   api.get('/messages/stream', (c) =>
     streamSSE(c, async (stream) => {
-      const changes = watchChanges(inbox, c.req.query('to'))
+      const changes = watchChanges(inbox, phoneIn(c))
       stream.onAbort(changes.end)
       await stream.write('retry: 1000\n\n')
       for await (const { event, messages } of changes.batches) {
@@ -55,6 +55,11 @@ export function messagesApi({ inbox, answers, carrier, settings }: Parts): Hono 
   })
 
   return api
+}
+
+/** The phone that is asked for, `undefined` for all. A plus that nobody escaped comes as a space. */
+export function phoneIn(c: Context): string | undefined {
+  return c.req.query('to')?.replace(/^ /, '+') || undefined
 }
 
 /** Also forgets the counts of the scenario that is busy twice, so that it starts afresh. */

@@ -39,6 +39,17 @@ describe('the list of what arrived', () => {
     expect(await listAt(`${url}/api/messages?to=%2B1`)).toEqual([])
   })
 
+  it('knows a phone by its plus, escaped or as it is typed, and no phone as all of them', async () => {
+    const { url } = await startSandbox()
+    await send(url, '0100')
+    await send(url, '0120')
+    expect(await listAt(`${url}/api/messages?to=${phone('0120')}`)).toMatchObject([{ to: phone('0120') }])
+    expect(await (await fetch(`${url}/?to=${phone('0120')}`)).text()).toContain(
+      `name="from" value="${phone('0120')}"`,
+    )
+    expect(await listAt(`${url}/api/messages?to=`)).toHaveLength(2)
+  })
+
   it.each([
     { sent: 2, kept: ['2', '1'] },
     { sent: 3, kept: ['3', '2', '1'] },
