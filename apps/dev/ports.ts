@@ -1,16 +1,18 @@
 // Ports of this machine: a free one, and whether a wanted one can be had.
 
-import { once } from 'node:events'
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
+/** Below what systems give to outgoing connections: one of those could take the port before its program listens. */
+const LOWEST = 10_000
+const HIGHEST = 32_000
+
+/** One that nobody listens on now. Random, so that two who ask at the same time hardly get the same. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string')
-    throw new Error('no port: the address is not a TCP one')
-  return address.port
+  for (;;) {
+    const port = randomInt(LOWEST, HIGHEST)
+    if (await portIsFree(port)) return port
+  }
 }
 
 /** Tries the port on every interface, as the programs will, and on 127.0.0.1, where a browser would go. */
