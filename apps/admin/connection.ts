@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import { createLog } from '#runtime/log.ts'
-import { connectForRequests, faultName, type RedisPlace } from '#runtime/redis.ts'
+import { connectForRequests, faultName, lacksRight, type RedisPlace } from '#runtime/redis.ts'
 import { StoreFault } from '#store/script.ts'
 
 const CONNECT_MS = 3_000
@@ -20,14 +20,14 @@ export async function withRedis<T>(at: RedisPlace, work: (redis: Redis) => Promi
 /** An address may hold a password, so it is named by its variable. */
 export function sentenceOfFault(error: unknown): string {
   const fault = error instanceof StoreFault ? error.cause : error
-  if (lacksRight(fault))
+  if (isOfRight(fault))
     return 'The user of REDIS_URL lacks a right in Redis (docs/runbook.md, "Redis users").'
   return `Redis (REDIS_URL) did not answer: ${faultName(fault)}.`
 }
 
 /** Of a transaction Redis says only that it was given up; what it refused stands beside it. */
-function lacksRight(fault: unknown): boolean {
+function isOfRight(fault: unknown): boolean {
   if (!(fault instanceof Error)) return false
   const { previousErrors = [] } = fault as { previousErrors?: readonly Error[] }
-  return [fault, ...previousErrors].some(({ message }) => message.startsWith('NOPERM'))
+  return [fault, ...previousErrors].some(lacksRight)
 }

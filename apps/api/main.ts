@@ -39,7 +39,7 @@ if (problems.length > 0) refuseToStart('api', problems)
 
 const log = createLog({ program: 'api', level: config.logLevel })
 const redis = connectForRequests(config, log)
-// Not shared with the queue: BullMQ's scripts on a connection make every pipeline on it dearer by a fifth of a request.
+// Not shared with the queue: BullMQ insists on waiting for Redis, and nobody's request may.
 const queueRedis = connectForQueue(config, log)
 const { codeKeys, destinationKeys, policy, senders } = config
 const keys = createKeys(config.redisPrefix)

@@ -89,17 +89,20 @@ function askSentinels(place: RedisPlace): Options {
 function hearErrors(log: Log): (error: Error) => boolean {
   const isReadOnly = leaveReadOnly()
   return (error) => {
+    nameRight(error)
     if (lacksRight(error)) tellRight(error, log)
     return isReadOnly(error)
   }
 }
 
 /** A script that lacks a right fails with ERR, as by a mistake of ours: told apart here, for everybody who reads it. */
-function lacksRight(error: Error): boolean {
+function nameRight(error: Error): void {
   if (/^ERR (The user executing the script|ACL failure in script)/.test(error.message))
     error.message = `NOPERM ${error.message}`
-  return error.message.startsWith('NOPERM')
 }
+
+/** Of what came over a connection of ours. */
+export const lacksRight = ({ message }: Error): boolean => message.startsWith('NOPERM')
 
 /** What a program lacks, whichever of its connections it was missed on: each has one log. */
 const rights = new WeakMap<Log, { isWorthSaying: () => boolean; missedAt: number }>()

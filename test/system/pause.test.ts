@@ -1,26 +1,13 @@
 /** A worker that cannot send leaves its jobs to who can, and takes them again at once when it is well (P4 to P7, P9). */
 import { setTimeout as wait } from 'node:timers/promises'
-import { describe, expect, it, type TestContext, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { freePort } from '#dev/ports.ts'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
 import { startOwnRedis } from '#test/fixtures/redis-server.ts'
 import { startScriptedRelay } from '#test/fixtures/scripted-relay.ts'
 import { numberEnding, type Program, type Service, startService } from '#test/fixtures/service.ts'
 import { type Begun, begin, beginMany, expectNothingBroken } from './aftermath.ts'
-
-type Options = Omit<Parameters<typeof startService>[0], 'redisUrl'>
-
-async function starting({ onTestFinished }: TestContext, options: Options = {}): Promise<Service> {
-  const service = await startService({ redisUrl: testRedisUrl(), ...options })
-  onTestFinished(() => service.stop())
-  return service
-}
-
-async function running(context: TestContext, options: Options = {}): Promise<Service> {
-  const service = await starting(context, options)
-  await service.ready()
-  return service
-}
+import { running, starting } from './running.ts'
 
 const eventually = <T>(timeout: number, read: () => T | Promise<T>) =>
   vi.waitFor(read, { timeout, interval: 50 })

@@ -1,20 +1,12 @@
 /** SignalWire away, silent, saying things twice, restarting and flapping, with the real SDK between (P5 to P7, P9). */
 import { setTimeout as wait } from 'node:timers/promises'
-import { describe, expect, it, type TestContext, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { askRedis } from '#dev/redis-ask.ts'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
 import { startScriptedRelay } from '#test/fixtures/scripted-relay.ts'
-import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
+import { numberEnding, type Service } from '#test/fixtures/service.ts'
 import { atFullLength, atRest, begin, beginMany, expectNothingBroken } from './aftermath.ts'
-
-type Options = Omit<Parameters<typeof startService>[0], 'redisUrl'>
-
-async function running({ onTestFinished }: TestContext, options: Options = {}): Promise<Service> {
-  const service = await startService({ redisUrl: testRedisUrl(), ...options })
-  onTestFinished(() => service.stop())
-  await service.ready()
-  return service
-}
+import { running } from './running.ts'
 
 const eventually = <T>(timeout: number, read: () => T | Promise<T>) =>
   vi.waitFor(read, { timeout, interval: 50 })

@@ -1,19 +1,14 @@
 /** Redis away, frozen, killed and back, under the programs as they run (P9). */
 import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { startOwnRedis } from '#test/fixtures/redis-server.ts'
-import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
+import { numberEnding, type Service } from '#test/fixtures/service.ts'
 import { atRest, expectIdle, expectNothingBroken } from './aftermath.ts'
+import { starting } from './running.ts'
 
 async function alone({ onTestFinished }: TestContext) {
   const redis = await startOwnRedis()
   onTestFinished(() => redis.stop())
   return redis
-}
-
-async function starting({ onTestFinished }: TestContext, redisUrl: string, workers = 1): Promise<Service> {
-  const service = await startService({ redisUrl, workers })
-  onTestFinished(() => service.stop())
-  return service
 }
 
 const eventually = <T>(read: () => Promise<T>, timeout = 14_000) =>
@@ -46,7 +41,7 @@ describe.concurrent('Redis', () => {
   }, async (context) => {
     const redis = await alone(context)
     await redis.kill()
-    const running = await starting(context, redis.url)
+    const running = await starting(context, { redisUrl: redis.url })
     const api = running.apis[0]?.url
     const worker = running.workers[0]?.url
     await eventually(async () => expect((await fetch(`${api}/livez`)).status).toBe(200))
@@ -68,7 +63,7 @@ describe.concurrent('Redis', () => {
     timeout: 40_000,
   }, async (context) => {
     const redis = await alone(context)
-    const service = await starting(context, redis.url)
+    const service = await starting(context, { redisUrl: redis.url })
     await service.ready()
     const to = numberEnding()
     const { body } = await service.start(to)
@@ -90,7 +85,7 @@ describe.concurrent('Redis', () => {
     timeout: 40_000,
   }, async (context) => {
     const redis = await alone(context)
-    const service = await starting(context, redis.url)
+    const service = await starting(context, { redisUrl: redis.url })
     await service.ready()
     const to = numberEnding()
     const { body } = await service.start(to)
@@ -110,7 +105,7 @@ describe.concurrent('Redis', () => {
     timeout: 60_000,
   }, async (context) => {
     const redis = await alone(context)
-    const running = await starting(context, redis.url)
+    const running = await starting(context, { redisUrl: redis.url })
     await running.ready()
     running.sandbox.setLatency(300)
     const to = numberEnding('0111')
@@ -138,7 +133,7 @@ describe.concurrent('Redis', () => {
     timeout: 60_000,
   }, async (context) => {
     const redis = await alone(context)
-    const running = await starting(context, redis.url, 2)
+    const running = await starting(context, { redisUrl: redis.url, workers: 2 })
     await running.ready()
     const statuses = new Set<number>()
     async function traffic(rounds: number): Promise<void> {

@@ -1,9 +1,10 @@
 /** Workers killed, stopped and cut off from SignalWire, with the real SDK between (P4 to P7). */
-import { describe, expect, it, type TestContext, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
 import { obliging, startScriptedRelay } from '#test/fixtures/scripted-relay.ts'
-import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
+import { numberEnding } from '#test/fixtures/service.ts'
 import { expectIdle, expectNothingBroken } from './aftermath.ts'
+import { running, starting } from './running.ts'
 
 /** Of the stop of a worker whose provider hangs: when it gives up, and what it has then to write down what it knows. */
 const DEADLINE_MS = 2_000
@@ -11,20 +12,6 @@ const WRITTEN_WITHIN_MS = 3_000
 
 const eventually = <T>(read: () => Promise<T>, timeout = 14_000) =>
   vi.waitFor(read, { timeout, interval: 50 })
-
-type Options = Omit<Parameters<typeof startService>[0], 'redisUrl'>
-
-async function starting({ onTestFinished }: TestContext, options: Options = {}): Promise<Service> {
-  const service = await startService({ redisUrl: testRedisUrl(), ...options })
-  onTestFinished(() => service.stop())
-  return service
-}
-
-async function running(context: TestContext, options: Options = {}): Promise<Service> {
-  const service = await starting(context, options)
-  await service.ready()
-  return service
-}
 
 describe.concurrent('a worker', () => {
   it('told to stop with sends in flight finishes all of them and exits 0', {
