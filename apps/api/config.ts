@@ -38,6 +38,9 @@ export type ApiConfig = Settings &
   ChallengeSettings & {
     host: string
     port: number
+    /** Where /metrics is read, apart from the port that callers use. */
+    metricsHost: string
+    metricsPort: number | 'off'
     production: boolean
     /** Those of the environment. */
     apiKeys: readonly ApiKey[]
@@ -111,6 +114,12 @@ const proxy: Kind<string> = {
   },
 }
 
+const aPort = integer(0, 65_535)
+const portOrOff: Kind<number | 'off'> = {
+  expected: `${aPort.expected}, or off`,
+  parse: (text) => (text === 'off' ? text : aPort.parse(text)),
+}
+
 export function readConfig(env: Environment): { config: ApiConfig; problems: readonly string[] } {
   const reader = createReader(env)
   const settings = readSettings(reader)
@@ -124,7 +133,9 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     ...settings,
     production: reader.production,
     host: reader.value('HOST', anyText, '127.0.0.1'),
-    port: reader.value('PORT', integer(0, 65_535), 3000),
+    port: reader.value('PORT', aPort, 3000),
+    metricsHost: reader.value('METRICS_HOST', anyText, '127.0.0.1'),
+    metricsPort: reader.value('METRICS_PORT', portOrOff, 'off'),
     apiKeys: readApiKeys(reader),
     apiKeysFile: reader.value('API_KEYS_FILE', anyText, ''),
     keysInRedis,

@@ -6,7 +6,8 @@ import { createReceipts } from '#receipts/receipts.ts'
 import { createAlarm } from '#runtime/alarm.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
-import { createLog } from '#runtime/log.ts'
+import { createLog, heardBy } from '#runtime/log.ts'
+import { countedByBoth, countLines, createMetrics } from '#runtime/metrics.ts'
 import { connectForQueue, connectForRequests, faultName, watchRedis } from '#runtime/redis.ts'
 import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createApiKeys } from '#store/api-keys.ts'
@@ -28,6 +29,7 @@ import { readConfig } from './config.ts'
 import { FORM_ANSWER_MS } from './guide.ts'
 import { createKeyRing } from './key-ring.ts'
 import { followKeys } from './key-sources.ts'
+import { countedByApi, serveMetrics } from './metrics.ts'
 import { createApiServer, listenOn, SERVER_LIMITS } from './server.ts'
 import { createStreams } from './streams.ts'
 
@@ -37,7 +39,11 @@ const SEEN_EVERY_MS = 60_000
 const { config, problems } = readConfig(process.env)
 if (problems.length > 0) refuseToStart('api', problems)
 
-const log = createLog({ program: 'api', level: config.logLevel })
+const metrics = createMetrics()
+const log = heardBy(
+  createLog({ program: 'api', level: config.logLevel }),
+  countLines(metrics, countedByBoth(metrics), countedByApi(metrics)),
+)
 const redis = connectForRequests(config, log)
 // Not shared with the queue: BullMQ insists on waiting for Redis, and nobody's request may.
 const queueRedis = connectForQueue(config, log)
@@ -81,6 +87,8 @@ const verifications = createVerifications({
   ...parts,
   countSegments: countSegments({ ...config.message, ttlMs: policy.codeTtlMs }),
 })
+const readiness = async () => (stopping ? 'stopping' : ((await watch.problem()) ?? tagKey.problem()))
+metrics.state('ready', 'As /readyz', async () => (await readiness()) === undefined)
 const streams = createStreams({ readMany: verifications.readMany, limits: config.streamLimits, log })
 const app = createApp({
   config,
@@ -97,7 +105,7 @@ const app = createApp({
   enqueue,
   takeReceipt: receipts.take,
   takeInbound: keywords.take,
-  readiness: async () => (stopping ? 'stopping' : ((await watch.problem()) ?? tagKey.problem())),
+  readiness,
   formAnswerMs: FORM_ANSWER_MS,
   log,
 })
@@ -114,6 +122,16 @@ const server = await listen({
   port: config.port,
   open: (onListening) => listenOn(httpServer, config, onListening),
 })
+const { metricsHost: hostname, metricsPort } = config
+const metricsServer =
+  metricsPort !== 'off' &&
+  (await listen({
+    program: 'api',
+    variable: 'METRICS_PORT',
+    port: metricsPort,
+    open: (onListening) => serveMetrics(metrics, { hostname, port: metricsPort }, onListening),
+  }))
+if (metricsServer) log.info({ port: metricsServer.port }, 'metrics listening')
 log.info({ port: server.port }, 'api listening')
 
 onShutdown({
@@ -132,6 +150,7 @@ onShutdown({
     await within(1_000, queue.close())
     redis.disconnect()
     queueRedis.disconnect()
+    if (metricsServer) void metricsServer.close()
     return finished
   },
 })

@@ -136,6 +136,7 @@ export function createDeliver(deps: {
       {
         ...fieldsOf(send),
         attempt: claim.attempt,
+        queued_ms: claim.queuedMs,
         provider: outcome.provider,
         outcome: outcome.kind,
         reason: 'reason' in outcome ? outcome.reason : undefined,

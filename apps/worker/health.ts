@@ -1,27 +1,34 @@
-/** `/livez` and `/readyz` of the worker, on a port of their own: alive, and able to send right now. */
+/** The worker's port: `/livez` and `/readyz` (alive, and able to send right now), and `/metrics`. */
 import { Hono } from 'hono'
 import type { Provider } from '#providers/provider.ts'
+import type { Metrics } from '#runtime/metrics.ts'
 
 export function createHealth(deps: {
   redisProblem: () => Promise<string | undefined>
-  provider: Provider
+  provider: Pick<Provider, 'status'>
   stopping: () => boolean
+  metrics: Pick<Metrics, 'text' | 'contentType'>
 }) {
+  const { metrics } = deps
   const app = new Hono()
+
+  async function problems(): Promise<string[]> {
+    const found = [await deps.redisProblem(), providerProblem(deps.provider)].filter((p) => p !== undefined)
+    return deps.stopping() ? [...found, 'stopping'] : found
+  }
+
   app.get('/livez', (c) => c.json({ status: 'alive' }))
   app.get('/readyz', async (c) => {
-    const problems = [await deps.redisProblem(), providerProblem(deps.provider)].filter(
-      (p) => p !== undefined,
-    )
-    if (deps.stopping()) problems.push('stopping')
-    return problems.length === 0
+    const found = await problems()
+    return found.length === 0
       ? c.json({ status: 'ready' })
-      : c.json({ status: 'not ready', problems }, 503)
+      : c.json({ status: 'not ready', problems: found }, 503)
   })
-  return app
+  app.get('/metrics', async (c) => c.body(await metrics.text(), 200, { 'Content-Type': metrics.contentType }))
+  return { app, problems }
 }
 
-function providerProblem(provider: Provider): string | undefined {
+function providerProblem(provider: Pick<Provider, 'status'>): string | undefined {
   const status = provider.status()
   return status === 'ready' ? undefined : `provider_${status}`
 }

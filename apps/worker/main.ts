@@ -5,7 +5,8 @@ import { createReceipts } from '#receipts/receipts.ts'
 import { createAlarm } from '#runtime/alarm.ts'
 import { refuseToStart } from '#runtime/env.ts'
 import { listen } from '#runtime/listen.ts'
-import { createLog } from '#runtime/log.ts'
+import { createLog, heardBy } from '#runtime/log.ts'
+import { countedByBoth, countLines, createMetrics } from '#runtime/metrics.ts'
 import { connectForQueue, connectForRequests, watchRedis } from '#runtime/redis.ts'
 import { onShutdown, within } from '#runtime/shutdown.ts'
 import { createDeliveries } from '#store/deliveries.ts'
@@ -23,6 +24,7 @@ import { createEventsOut } from './events.ts'
 import { createHealth } from './health.ts'
 import { createInbound } from './inbound.ts'
 import { createIntake } from './intake.ts'
+import { countedByWorker } from './metrics.ts'
 import { createProcessor, startQueueWorker } from './processor.ts'
 import { openProvider } from './providers.ts'
 import { createSweeper } from './sweeper.ts'
@@ -30,7 +32,11 @@ import { createSweeper } from './sweeper.ts'
 const { config, problems } = readConfig(process.env)
 if (problems.length > 0) refuseToStart('worker', problems)
 
-const log = createLog({ program: 'worker', level: config.logLevel })
+const metrics = createMetrics()
+const log = heardBy(
+  createLog({ program: 'worker', level: config.logLevel }),
+  countLines(metrics, countedByBoth(metrics), countedByWorker(metrics)),
+)
 const redis = connectForRequests(config, log)
 const queueRedis = connectForQueue(config, log)
 const { codeKeys, destinationKeys, policy, senders } = config
@@ -93,13 +99,20 @@ const health = createHealth({
   redisProblem: async () => (await watch.problem()) ?? tagKey.problem(),
   provider,
   stopping: () => stopping,
+  metrics,
 })
+metrics.state('ready', 'As /readyz', async () => (await health.problems()).length === 0)
+metrics.state('taking_jobs', 'Whether this worker takes jobs: a provider of it can send', provider.canSend)
+metrics.values(
+  { name: 'jobs', help: 'Jobs of all workers in the queue of deliveries, by state', labels: ['state'] },
+  queue.counts,
+)
 const server = await listen({
   program: 'worker',
   variable: 'WORKER_PORT',
   port: config.port,
   open: (onListening) =>
-    serve({ fetch: health.fetch, hostname: config.host, port: config.port }, onListening),
+    serve({ fetch: health.app.fetch, hostname: config.host, port: config.port }, onListening),
 })
 log.info({ port: server.port }, 'worker ready for jobs')
 sweeper.start()

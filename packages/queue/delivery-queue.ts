@@ -16,6 +16,7 @@ const EVENTS_KEPT = 100
 const BATCH_MAX = 200
 /** What waits behind more than this is left to the sweeper. */
 const WAITING_MAX = 20_000
+const COUNTS_MS = 2_000
 
 /** One job a send: adding it again while it waits changes nothing. BullMQ refuses ids with a colon. */
 export function jobIdOf({ verification, send }: SendReference): string {
@@ -83,6 +84,8 @@ export function createDeliveryQueue(options: { connection: Redis; prefix: string
     },
     /** Sends waiting for a worker, those on a delay included. */
     backlog: () => queue.getJobCountByTypes('waiting', 'delayed', 'prioritized'),
+    /** Jobs by state, for whoever watches; rejects within two seconds where Redis does not tell. */
+    counts: () => inTime(connection, () => queue.getJobCounts('waiting', 'active', 'delayed'), COUNTS_MS),
     /** Waits for what is being enqueued, then lets go of the connection (which stays its owner's). */
     async close(): Promise<void> {
       await flushing

@@ -12,10 +12,10 @@ export class QueueFault extends Error {
 const ANSWER_MS = 5_000
 
 /** @param connection the queue's own */
-export async function inTime<T>(connection: Redis, work: () => Promise<T>): Promise<T> {
+export async function inTime<T>(connection: Redis, work: () => Promise<T>, answerMs = ANSWER_MS): Promise<T> {
   if (connection.status !== 'ready') throw new QueueFault('The queue is not connected')
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new QueueFault('The queue did not answer in time')), ANSWER_MS)
+  const timer = setTimeout(() => reject(new QueueFault('The queue did not answer in time')), answerMs)
   try {
     return await Promise.race([work(), late])
   } catch (error) {

@@ -17,6 +17,7 @@ export type LogFields = {
   verification?: string | undefined
   send?: number | undefined
   attempt?: number | undefined
+  queued_ms?: number | undefined
   provider?: string | undefined
   outcome?: string | undefined
   reason?: string | undefined
@@ -50,6 +51,18 @@ export function createLog(options: { program: string; level: LogLevel }): Log {
   // Lines are written while the next ones are made; what is left is written when the process exits.
   const destination = pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 100 })
   return pino({ level: options.level, base: { program: options.program } }, destination)
+}
+
+/** Told of each line, at whichever level it stands. */
+export type Hear = (level: keyof Log, fields: LogFields, message: string) => void
+
+/** The same log, whose lines are heard too, also those that its level leaves out. */
+export function heardBy(log: Log, hear: Hear): Log {
+  const said = (level: keyof Log) => (fields: LogFields, message: string) => {
+    log[level](fields, message)
+    hear(level, fields, message)
+  }
+  return { debug: said('debug'), info: said('info'), warn: said('warn'), error: said('error') }
 }
 
 /** Whether to say `what` now: it goes on and on, and is worth a line only every `quietMs`. Each is counted for itself. */

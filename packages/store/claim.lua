@@ -10,7 +10,7 @@
 --          submit, ms since the first attempt began that may have left (-1: none may), number's tag, line,
 --          verification's key, send, ms until the one that was asked for is to be looked at again (-1: it is this one),
 --          sealed context or '', our number that may have been sent from or '', explain as start.lua, why the attempts
---          right before this one were busy or '', how many of them}
+--          right before this one were busy or '', how many of them, ms since the send was ordered}
 --         {'wait', ms}: another worker holds it, or its time or its turn has not come; look again then
 --         {'closed', why[, refusal, name of the limit]}: nothing is to be done any more: gone | its state in the ledger;
 --         and what refused a second message
@@ -49,7 +49,7 @@ local function claimed(s, attempt, again_ms)
   return {
     'claimed', fields[1], fields[2], s.channel, attempt, s.deadline - now, left_ms,
     s.to_tag, s.line, s.key, s.send, again_ms, fields[3] or '', left_from, s.second and explain_passage(s.second) or '',
-    busy_why, busy_count,
+    busy_why, busy_count, now - s.at,
   }
 end
 

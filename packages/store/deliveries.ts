@@ -32,6 +32,8 @@ import { ask, askAll, loadScript, numberAt, type Reply, textAt } from './script.
 type Given = {
   send: SendReference
   attempt: number
+  /** How long ago the send was ordered. */
+  queuedMs: number
   /** The rules that spoke up about a second message, as `rule=mode ...`. */
   explain: string
   /** How long from now a message may still be handed over. */
@@ -114,6 +116,7 @@ export function createDeliveries(deps: {
     const given: Given = {
       send: { ...owner, send: numberAt(reply, 10) },
       attempt: numberAt(reply, 4),
+      queuedMs: numberAt(reply, 17),
       deadlineMs: numberAt(reply, 5),
       explain: textAt(reply, 14),
       ...(againMs < 0 ? {} : { againMs }),

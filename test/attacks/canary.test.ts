@@ -1,11 +1,12 @@
 /**
  * A run of everything with the programs as they run, at every level of the log; then codes and numbers are looked for in
  * all that was written, all that Redis was ever told, all that it holds, and all that was told to those who follow: over
- * webhooks and streams. There are no metrics and no spans.
+ * webhooks and streams, and as metrics. There are no spans.
  */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { describe, expect, it, vi } from 'vitest'
+import { freePort } from '#dev/ports.ts'
 import { type Received, receiver, SECRET } from '#test/fixtures/receiver.ts'
 import { type OwnRedis, startOwnRedis } from '#test/fixtures/redis-server.ts'
 import { formsOfCode, formsOfNumber, tracesIn } from '#test/fixtures/secrets.ts'
@@ -33,7 +34,14 @@ const TYPED = ['905318', '٩٠٥٣١٧']
 
 const soon = <T>(read: () => T | Promise<T>, timeout = 30_000) => vi.waitFor(read, { timeout, interval: 50 })
 
-type Run = { service: Service; redis: OwnRedis; said: string[]; client: Redis; received: Received[] }
+type Run = {
+  service: Service
+  redis: OwnRedis
+  said: string[]
+  client: Redis
+  received: Received[]
+  metricsPort: number
+}
 
 /** Keys of every type, with all that is in them. */
 async function everythingIn(client: Redis): Promise<Map<string, string>> {
@@ -71,6 +79,7 @@ async function running(
   const monitor = await client.monitor()
   monitor.on('monitor', (_time: string, args: string[]) => said.push(args.join('\n')))
   monitor.on('error', () => {})
+  const metricsPort = await freePort()
   const service = await startService({
     redisUrl: redis.url,
     callbacks: true,
@@ -89,6 +98,7 @@ async function running(
       LIMIT_REGION_DAY: '10:observe',
       LIMIT_IP_HOUR: 'off',
       LIMIT_IP_NUMBERS_DAY: 'off',
+      METRICS_PORT: String(metricsPort),
       ...env,
     },
   })
@@ -98,7 +108,7 @@ async function running(
     await service.stop()
   })
   await service.ready()
-  return { service, redis, said, client, received }
+  return { service, redis, said, client, received, metricsPort }
 }
 
 /** The codes that nobody was sent, too: of messages that are held back or still wait. */
@@ -300,6 +310,13 @@ function heardFrom(response: Response): Heard {
   return heard
 }
 
+/** Every name and label of the metrics; their values are counts and times. */
+async function metricsOf({ workers }: Service, apiPort: number): Promise<string> {
+  const urls = [...workers.map(({ url }) => url), `http://127.0.0.1:${apiPort}`]
+  const texts = await Promise.all(urls.map(async (url) => (await fetch(`${url}/metrics`)).text()))
+  return texts.join('\n').replace(/ [^ ]+$/gm, '')
+}
+
 /** The numbers of the buckets that the clock of a meter went through meanwhile: six digits and more. */
 function bucketsSince(began: number): string[] {
   return [10 * MINUTE, HOUR, 24 * HOUR].flatMap((windowMs) => {
@@ -368,6 +385,7 @@ describe.concurrent('after a run of everything', () => {
       await soon(() => expect(received.length).toBeGreaterThan(60))
       const held = await everythingIn(client)
       for (const code of pendingCodesIn(held)) codes.add(code)
+      const measured = await metricsOf(service, run.metricsPort)
       const programs = [...service.workers, ...service.apis]
       for (const program of programs) program.kill('SIGTERM')
       await Promise.all(programs.map(({ ended }) => ended))
@@ -392,6 +410,9 @@ describe.concurrent('after a run of everything', () => {
       expect(traces([...held].flat().join('\n')), 'what Redis holds').toEqual([])
       expect(traces(told), 'what the receiver of webhooks was told').toEqual([])
       expect(traces(heard), 'what those who follow were told').toEqual([])
+      for (const name of ['sms2fa_attempts_total', 'sms2fa_checks_total', 'sms2fa_refusals_total'])
+        expect(measured).toContain(name)
+      expect(traces(measured), 'what metrics are called').toEqual([])
     },
   )
 })

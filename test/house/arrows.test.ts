@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, '../..')
 /** Room → what its files may import besides their own room. `node:` alone stands for every built-in module. */
 const ARROWS: Record<string, readonly string[]> = {
   'packages/verification': ['node:crypto', 'libphonenumber-js/max'],
-  'packages/runtime': ['node:', 'ioredis', 'pino', '#verification'],
+  'packages/runtime': ['node:', 'ioredis', 'pino', 'prom-client', '#verification'],
   'packages/store': ['node:', 'ioredis', '#verification'],
   'packages/queue': ['bullmq', 'ioredis', '#verification'],
   'packages/providers': ['node:', '@signalwire/realtime-api', 'cockatiel', '#verification'],
@@ -52,6 +52,11 @@ const RESERVED: readonly { what: RegExp; only: RegExp; why: string }[] = [
     what: /@signalwire\//,
     only: /^packages\/providers\/signalwire-relay-thread\.ts$/,
     why: 'one SDK a file',
+  },
+  {
+    what: /'prom-client'/,
+    only: /^packages\/runtime\/metrics\.ts$/,
+    why: 'metrics are named and served alike',
   },
   {
     what: /\bprocess\.env\b/,

@@ -47,6 +47,17 @@ afterEach(async () => {
 })
 
 describe('a claim', () => {
+  it('says how long ago its send was ordered, at each attempt', async () => {
+    const store = await clockedStoreOn(connection.redis, { senders: [senderAt(10)] })
+    const send = sendOf((await store.start(freshDestination())).id)
+    prefix = store.prefix
+    await store.setTime(1_500)
+    expect(await store.deliveries.claim(send, 'first')).toMatchObject({ attempt: 1, queuedMs: 1_500 })
+    await store.deliveries.record(send, { token: 'first', outcome: busy, waitMs: 1_000 })
+    await store.setTime(4_000)
+    expect(await store.deliveries.claim(send, 'second')).toMatchObject({ attempt: 2, queuedMs: 4_000 })
+  })
+
   it('hands out number, code and deadline, and holds the send', async () => {
     const ledger = await queued()
     const code = await ledger.codeFor(ledger.id)
@@ -292,6 +303,7 @@ describe('a claim of a send sealed with a key this worker does not have', () => 
       send,
       explain: '',
       attempt: 1,
+      queuedMs: expect.any(Number),
       deadlineMs: expect.any(Number),
       reason: 'key_unknown',
     })

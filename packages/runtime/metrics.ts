@@ -1,0 +1,117 @@
+/**
+ * A program's metrics, as Prometheus reads them: those of its process, what its log lines are counted as, and what is
+ * looked up at each scrape. The only file that imports prom-client. A label is a word of ours, never a number or a code.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type LabelValues, Registry } from 'prom-client'
+import type { Hear, LogFields } from './log.ts'
+
+/** In front of every name but those of the process. */
+const PREFIX = 'sms2fa_'
+
+type Labels<Name extends string> = { readonly [name in Name]: string | number | undefined }
+type Named<Name extends string> = { name: string; help: string; labels: readonly Name[] }
+
+/** The message of a log line, and what it counts as. */
+export type Counted = Readonly<Record<string, (fields: LogFields) => void>>
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics() {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+
+  const settings = <Name extends string>({ name, help, labels }: Named<Name>) => ({
+    name: `${PREFIX}${name}`,
+    help,
+    labelNames: labels,
+    registers: [registry],
+  })
+
+  return {
+    /** @returns counts one, or so many, with these labels; a label that is undefined is an empty word */
+    counter<Name extends string>(named: Named<Name>): (labels: Labels<Name>, count?: number) => void {
+      const counter = new Counter(settings(named))
+      return (labels, count = 1) => counter.inc(spelledOut(labels), count)
+    },
+
+    /** @param buckets their upper ends, in seconds. @returns takes one measurement, in milliseconds */
+    durations<Name extends string>(
+      named: Named<Name>,
+      buckets: number[],
+    ): (labels: Labels<Name>, ms: number) => void {
+      const histogram = new Histogram({ ...settings(named), buckets })
+      return (labels, ms) => histogram.observe(spelledOut(labels), ms / 1_000)
+    },
+
+    /** Whether something is so, asked at each scrape. */
+    state(name: string, help: string, read: () => boolean | Promise<boolean>): void {
+      const gauge: Gauge = new Gauge({
+        ...settings({ name, help, labels: [] }),
+        async collect() {
+          gauge.set(Number(await read()))
+        },
+      })
+    },
+
+    /** A value for each word of a label, asked at each scrape; none where `read` rejects. */
+    values(named: Named<string>, read: () => Promise<Readonly<Record<string, number>>>): void {
+      const [label = ''] = named.labels
+      const gauge: Gauge = new Gauge({
+        ...settings(named),
+        async collect() {
+          const values = await read().catch(() => ({}))
+          gauge.reset()
+          for (const [word, value] of Object.entries(values)) gauge.set({ [label]: word }, value)
+        },
+      })
+    },
+
+    contentType: registry.contentType,
+    /** All of it, in Prometheus's text format. */
+    text: () => registry.metrics(),
+  }
+}
+
+function spelledOut<Name extends string>(labels: Labels<Name>): LabelValues<Name> {
+  const spelled: LabelValues<Name> = {}
+  for (const name in labels) spelled[name] = labels[name] ?? ''
+  return spelled
+}
+
+/** Counts lines by their messages, and all of them by level, whatever LOG_LEVEL leaves out. */
+export function countLines(metrics: Metrics, ...tables: readonly Counted[]): Hear {
+  const lines = metrics.counter({
+    name: 'log_lines_total',
+    help: 'Lines of the log at level warn or error, written or not',
+    labels: ['level'],
+  })
+  const counted = new Map(tables.flatMap((table) => Object.entries(table)))
+  return (level, fields, message) => {
+    if (level === 'warn' || level === 'error') lines({ level })
+    counted.get(message)?.(fields)
+  }
+}
+
+/** The lines that both programs write. */
+export function countedByBoth(metrics: Metrics): Counted {
+  const receipts = metrics.counter({
+    name: 'receipts_total',
+    help: 'Receipts that moved a send, by what they say',
+    labels: ['receipt'],
+  })
+  const keywords = metrics.counter({
+    name: 'keywords_total',
+    help: 'STOP, START and HELP that people wrote and that were heeded',
+    labels: ['keyword'],
+  })
+  const warnings = metrics.counter({
+    name: 'limit_warnings_total',
+    help: 'Times that a limit was found at four fifths or more',
+    labels: ['limit'],
+  })
+  return {
+    receipt: ({ receipt }) => receipts({ receipt }),
+    'keyword heeded': ({ keyword }) => keywords({ keyword }),
+    'a limit is nearly reached': ({ limit }) => warnings({ limit }),
+  }
+}
