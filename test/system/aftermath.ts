@@ -116,5 +116,20 @@ export async function atRest(service: Service, begun: readonly Begun[], timeout:
   }
 }
 
+/** Waits until a message has arrived for each; says what became of the sends of those for whom none has. */
+export async function allArrived(service: Service, begun: readonly Begun[], timeout: number): Promise<void> {
+  await vi.waitFor(async () => expect(await sendsOfNothing(service, begun)).toEqual([]), {
+    timeout,
+    interval: 100,
+  })
+}
+
+function sendsOfNothing(service: Service, begun: readonly Begun[]): Promise<unknown[]> {
+  const lacking = begun.filter(({ to }) => service.sandbox.messages(to).length === 0)
+  return Promise.all(
+    lacking.map(async ({ id }) => (await service.call('GET', `/v1/verifications/${id}`)).body.sends),
+  )
+}
+
 /** Long faults are played at their full length by `npm run chaos -- --faults`, and shorter where only that differs. */
 export const atFullLength = process.env.FAULTS_AT_FULL_LENGTH === 'on'

@@ -5,7 +5,7 @@ import { askRedis } from '#dev/redis-ask.ts'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
 import { startScriptedRelay } from '#test/fixtures/scripted-relay.ts'
 import { numberEnding, type Service } from '#test/fixtures/service.ts'
-import { atFullLength, atRest, begin, beginMany, expectNothingBroken } from './aftermath.ts'
+import { allArrived, atFullLength, atRest, begin, beginMany, expectNothingBroken } from './aftermath.ts'
 import { running } from './running.ts'
 
 const eventually = <T>(timeout: number, read: () => T | Promise<T>) =>
@@ -120,9 +120,7 @@ describe.concurrent('SignalWire', () => {
     const begun = await traffic
     expect(begun.length).toBe(160)
     await atRest(service, begun, 40_000)
-    await eventually(30_000, async () => {
-      for (const { to } of begun) expect((await service.arrived(to)).length).toBeGreaterThan(0)
-    })
+    await allArrived(service, begun, 30_000)
     await expectNothingBroken(service, testRedisUrl(), begun)
   })
 
@@ -140,9 +138,7 @@ describe.concurrent('SignalWire', () => {
     const begun = await traffic
     expect(begun.length).toBe(forMs / 100)
     await atRest(service, begun, 60_000)
-    await eventually(30_000, async () => {
-      for (const { to } of begun) expect((await service.arrived(to)).length).toBeGreaterThan(0)
-    })
+    await allArrived(service, begun, 30_000)
     await expectNothingBroken(service, testRedisUrl(), begun)
   })
 })
