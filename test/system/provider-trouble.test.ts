@@ -2,6 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import { askRedis } from '#dev/redis-ask.ts'
+import { NO_LIMITS } from '#test/fixtures/no-limits.ts'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
 import { startScriptedRelay } from '#test/fixtures/scripted-relay.ts'
 import { numberEnding, type Service } from '#test/fixtures/service.ts'
@@ -111,7 +112,7 @@ describe.concurrent('SignalWire', () => {
   it('restarting under load, time and again: each send goes out once, or twice where it was unknown', {
     timeout: 60_000,
   }, async (context) => {
-    const service = await running(context, { workers: 2 })
+    const service = await running(context, { workers: 2, env: NO_LIMITS })
     const traffic = beginMany(service, { everyMs: 50, forMs: 8_000 })
     for (let restart = 0; restart < 4; restart++) {
       await wait(2_000)
@@ -129,7 +130,7 @@ describe.concurrent('SignalWire', () => {
   }, async (context) => {
     // Every 5 s for a minute; the outages of the test are as many, and closer.
     const [everyMs, forMs] = atFullLength ? [5_000, 60_000] : [1_500, 18_000]
-    const service = await running(context, { workers: 2 })
+    const service = await running(context, { workers: 2, env: NO_LIMITS })
     const traffic = beginMany(service, { everyMs: 100, forMs })
     for (let cut = 0; cut < forMs / everyMs; cut++) {
       await wait(everyMs)
