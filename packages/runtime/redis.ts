@@ -131,10 +131,17 @@ function leaveReadOnly(): (error: Error) => boolean {
   }
 }
 
+/**
+ * ioredis knows replies by their order alone: after one that nobody asked for, each would go to the wrong command, and
+ * the verdict on one code to who typed another.
+ */
+const isOutOfStep = ({ message }: Error): boolean => message.startsWith('Command queue state error')
+
 /** An outage is one line when it starts and one when it ends, not one a try. */
 function withQuietErrors(redis: Redis, log: Log): Redis {
   let away = false
   redis.on('error', (error: Error) => {
+    if (isOutOfStep(error)) redis.disconnect(true)
     if (!away) log.error({ fault: faultName(error) }, 'Redis is away')
     away = true
   })

@@ -17,25 +17,28 @@ function connect(url: string) {
   return { redis, ready }
 }
 
-/** Passes everything on to Redis, and nothing back once told to: replies are lost, commands are not. */
-async function losingReplies(port: number) {
+/** Passes everything on to Redis; and its replies as told: each once, none and the connection cut, or each twice. */
+async function withReplies(port: number) {
   const sockets = new Set<Socket>()
-  let losing = false
+  let replies: 'once' | 'lost' | 'twice' = 'once'
+  let connections = 0
   const proxy: Server = createServer((client) => {
+    connections += 1
     const upstream = openSocket(port, '127.0.0.1')
     for (const socket of [client, upstream]) sockets.add(socket.on('error', () => {}))
     client.pipe(upstream)
     upstream.on('data', (reply) => {
-      if (losing) client.destroy()
-      else client.write(reply)
+      if (replies === 'lost') client.destroy()
+      else client.write(replies === 'twice' ? Buffer.concat([reply, reply]) : reply)
     })
   })
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
   const address = proxy.address()
   return {
     url: `redis://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`,
-    lose(yes: boolean) {
-      losing = yes
+    connections: () => connections,
+    set(how: typeof replies) {
+      replies = how
     },
     close() {
       for (const socket of sockets) socket.destroy()
@@ -46,18 +49,34 @@ async function losingReplies(port: number) {
 
 describe('a command whose reply was lost', () => {
   it('fails, and is not run a second time by itself', async () => {
-    const proxy = await losingReplies(Number(new URL(server.url).port))
+    const proxy = await withReplies(Number(new URL(server.url).port))
     const { redis, ready } = connect(proxy.url)
     const direct = connect(server.url)
     await Promise.all([ready, direct.ready])
-    proxy.lose(true)
+    proxy.set('lost')
     await expect(redis.incr('runs')).rejects.toThrow()
-    proxy.lose(false)
+    proxy.set('once')
     await new Promise<void>((resolve) => redis.once('ready', () => resolve()))
     expect(await redis.ping()).toBe('PONG')
     expect(await direct.redis.get('runs')).toBe('1')
     redis.disconnect()
     direct.redis.disconnect()
+    proxy.close()
+  })
+})
+
+describe('a reply that nobody asked for', () => {
+  it('ends its connection, on which every later one would go to the wrong command', async () => {
+    const proxy = await withReplies(Number(new URL(server.url).port))
+    const { redis, ready } = connect(proxy.url)
+    await ready
+    proxy.set('twice')
+    expect(await redis.echo('first')).toBe('first')
+    proxy.set('once')
+    await expect.poll(() => proxy.connections()).toBe(2)
+    await expect.poll(() => redis.status).toBe('ready')
+    expect(await Promise.all(['a', 'b', 'c'].map((text) => redis.echo(text)))).toEqual(['a', 'b', 'c'])
+    redis.disconnect()
     proxy.close()
   })
 })
