@@ -73,13 +73,13 @@ export function createApp(deps: AppDeps): App {
     alarm,
   }
   const app = new Hono<ApiEnv>()
-  app.use(aroundRequest(deps, clientIpOf), limitBody())
+  app.use(aroundRequest(deps, clientIpOf))
 
   app.route('/', healthRoutes(deps.readiness))
   app.get('/openapi.json', (c) => c.body(OPENAPI, 200, { 'Content-Type': 'application/json' }))
   if (config.publicForm) app.route('/', guideRoutes(parts))
   if (config.callbacks) app.route('/', callbackRoutes(config.callbacks, deps))
-  app.use('/v1/*', requireCaller(deps.ring))
+  app.use('/v1/*', requireCaller(deps.ring), limitBody())
   app.route('/v1/verifications', verificationRoutes(parts))
   app.route('/v1', checkRoutes(parts))
   app.route('/v1/destinations', destinationRoutes(parts))

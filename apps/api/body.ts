@@ -9,11 +9,6 @@ import { type ApiEnv, headerOf } from './context.ts'
 import { type FieldProblem, problem } from './problem.ts'
 
 const BODY_MAX_BYTES = 8 * 1024
-/**
- * Of what SignalWire posts: a message of 1,600 letters, of which each may take nine bytes of a form, with what
- * stands beside it. A STOP at its beginning must not be lost for what follows.
- */
-const CALLBACK_MAX_BYTES = 20 * 1024
 
 export type Body<T> = { kind: 'body'; value: T } | { kind: 'problem'; response: Response }
 
@@ -28,13 +23,7 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded(?:\s*;\s*charset=utf-8)?$
  * Refuses bodies over the limit. One that states its length is judged by it before a byte is read (Node's parser holds
  * the sender to it); one that does not is counted while it comes.
  */
-export function limitBody(): MiddlewareHandler<ApiEnv> {
-  const ours = limitTo(BODY_MAX_BYTES)
-  const callbacks = limitTo(CALLBACK_MAX_BYTES)
-  return (c, next) => (c.req.path.startsWith('/callbacks/') ? callbacks : ours)(c, next)
-}
-
-function limitTo(maxSize: number): MiddlewareHandler<ApiEnv> {
+export function limitBody(maxSize = BODY_MAX_BYTES): MiddlewareHandler<ApiEnv> {
   const counting = bodyLimit({ maxSize, onError: (c) => problem(c, 'body_too_large') })
   return async (c, next) => {
     if (headerOf(c, 'transfer-encoding') !== undefined) return unlessCutOff(c, counting(c, next))

@@ -14,7 +14,7 @@ import { within } from '#runtime/shutdown.ts'
 import type { Inbound } from '#verification/keyword.ts'
 import type { Receipt } from '#verification/outcome.ts'
 import { parseReference } from '#verification/verification.ts'
-import { readText } from './body.ts'
+import { limitBody, readText } from './body.ts'
 import { type ApiEnv, headerOf } from './context.ts'
 import { problem } from './problem.ts'
 
@@ -24,6 +24,11 @@ const PATH = '/callbacks/signalwire'
 const INBOUND_PATH = `${PATH}/inbound`
 /** Nothing to do: the answer to a keyword goes out as a message of its own. */
 const NO_ORDERS = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
+/**
+ * A message of 1,600 letters, of which each may take nine bytes of a form, with what stands beside it. A STOP at its
+ * beginning must not be lost for what follows.
+ */
+const BODY_MAX_BYTES = 20 * 1024
 /** SignalWire waits 5 s for an answer, and asks three times. A keyword is offered to Redis twice in its time. */
 const STORED_WITHIN_MS = 1_000
 const HEEDED_WITHIN_MS = 2_000
@@ -39,6 +44,7 @@ export function callbackRoutes(config: CallbackConfig, { takeReceipt, takeInboun
   const read = createCallbackReader(config)
   const readInbound = createInboundReader(config)
   const app = new Hono<ApiEnv>()
+  for (const path of [PATH, INBOUND_PATH]) app.use(path, limitBody(BODY_MAX_BYTES))
 
   app.post(PATH, async (c) => {
     const said = read(await callbackIn(c))

@@ -1,6 +1,6 @@
 /**
- * Who calls, and what they may do: an API key names its application and its scopes. Settled before a body is read, and
- * before a caller learns what exists.
+ * Who calls, and what they may do: an API key names its application and its scopes. Who is settled before a body is
+ * read, and both before a caller learns what exists.
  */
 import type { Context, MiddlewareHandler } from 'hono'
 import { type ApiKey, SCOPES, type Scope } from '#verification/api-key.ts'

@@ -16,7 +16,7 @@ import {
 import { DEFAULT_LOCALE } from '#verification/message.ts'
 import { type ChallengeRefusal, isChallengeRefusal, type Refused, refused } from '#verification/refusal.ts'
 import { DEFAULT_PURPOSE, FORM_APPLICATION } from '#verification/verification.ts'
-import { readFormOrJson, readQuery } from './body.ts'
+import { limitBody, readFormOrJson, readQuery } from './body.ts'
 import type { FormChallengeMode } from './challenge-settings.ts'
 import type { Challenger } from './challenger.ts'
 import { type ApiEnv, headerOf } from './context.ts'
@@ -83,7 +83,7 @@ export function guideRoutes(deps: GuideRoutes) {
   app.get('/style.css', (c) => c.body(STYLE, 200, { 'Content-Type': 'text/css; charset=utf-8' }))
 
   app.get('/challenge.js', (c) => c.body(SCRIPT, 200, { 'Content-Type': 'text/javascript; charset=utf-8' }))
-  for (const path of ['/request-auth', '/validate-auth']) app.use(path, refuseCrossSite)
+  for (const path of ['/request-auth', '/validate-auth']) app.use(path, refuseCrossSite, limitBody())
 
   app.post('/request-auth', async (c) => {
     if (deps.pythonRoutes && c.req.query('number') !== undefined) return requestByQuery(c)

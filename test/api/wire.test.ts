@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { useRedis } from '#test/fixtures/redis.ts'
 import { freshDestination } from '#test/fixtures/store.ts'
-import { type Api, apiOn, expectProblem, jsonOf } from './api.ts'
+import { type Api, apiOn, expectProblem, jsonOf, WITH_KEYS } from './api.ts'
 import { listen } from './port.ts'
 
 const connection = useRedis()
@@ -76,6 +76,15 @@ it('a body that is stated too large is refused before it comes', async () => {
   )
   expect(reply).toMatch(/^HTTP\/1\.1 413 /)
   expect(reply).toContain('"code":"body_too_large"')
+})
+
+it('a body in chunks of a caller nobody knows is not waited for', async () => {
+  const { port } = await started(apiOn(connection.redis, { config: WITH_KEYS }))
+  const reply = await raw(
+    port,
+    'POST /v1/checks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n',
+  )
+  expect(reply).toMatch(/^HTTP\/1\.1 401 /)
 })
 
 it('a smuggled second length is refused', async () => {
