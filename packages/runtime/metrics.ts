@@ -85,6 +85,8 @@ export function countLines(metrics: Metrics, ...tables: readonly Counted[]): Hea
     help: 'Lines of the log at level warn or error, written or not',
     labels: ['level'],
   })
+  // Told from the start: Prometheus sees no increase in a counter that begins with its first one.
+  for (const level of ['warn', 'error']) lines({ level }, 0)
   const counted = new Map(tables.flatMap((table) => Object.entries(table)))
   return (level, fields, message) => {
     if (level === 'warn' || level === 'error') lines({ level })

@@ -34,6 +34,8 @@ describe('the metrics of a program', () => {
       'sms2fa_receipts_total{receipt="delivered"} 2',
       'sms2fa_receipts_total{receipt="undelivered"} 1',
       'sms2fa_keywords_total{keyword="stop"} 1',
+      'sms2fa_log_lines_total{level="warn"} 0',
+      'sms2fa_log_lines_total{level="error"} 0',
     ])
   })
 
