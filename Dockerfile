@@ -5,7 +5,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=peer
 
 FROM node:24-slim
-ENV NODE_ENV=production HOST=0.0.0.0 WORKER_HOST=0.0.0.0 SANDBOX_HOST=0.0.0.0
+ENV NODE_ENV=production HOST=0.0.0.0 WORKER_HOST=0.0.0.0 METRICS_HOST=0.0.0.0 SANDBOX_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json tsconfig.json ./

@@ -9,6 +9,8 @@ import {
   integer,
   type Kind,
   listOf,
+  port,
+  portOrOff,
   type Reader,
   toggle,
 } from '#runtime/env.ts'
@@ -114,12 +116,6 @@ const proxy: Kind<string> = {
   },
 }
 
-const aPort = integer(0, 65_535)
-const portOrOff: Kind<number | 'off'> = {
-  expected: `${aPort.expected}, or off`,
-  parse: (text) => (text === 'off' ? text : aPort.parse(text)),
-}
-
 export function readConfig(env: Environment): { config: ApiConfig; problems: readonly string[] } {
   const reader = createReader(env)
   const settings = readSettings(reader)
@@ -133,7 +129,7 @@ export function readConfig(env: Environment): { config: ApiConfig; problems: rea
     ...settings,
     production: reader.production,
     host: reader.value('HOST', anyText, '127.0.0.1'),
-    port: reader.value('PORT', aPort, 3000),
+    port: reader.value('PORT', port, 3000),
     metricsHost: reader.value('METRICS_HOST', anyText, '127.0.0.1'),
     metricsPort: reader.value('METRICS_PORT', portOrOff, 'off'),
     apiKeys: readApiKeys(reader),

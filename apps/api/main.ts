@@ -88,7 +88,7 @@ const verifications = createVerifications({
   countSegments: countSegments({ ...config.message, ttlMs: policy.codeTtlMs }),
 })
 const readiness = async () => (stopping ? 'stopping' : ((await watch.problem()) ?? tagKey.problem()))
-metrics.state('ready', 'As /readyz', async () => (await readiness()) === undefined)
+metrics.value('ready', 'As /readyz', async () => (await readiness()) === undefined)
 const streams = createStreams({ readMany: verifications.readMany, limits: config.streamLimits, log })
 const app = createApp({
   config,
@@ -116,12 +116,6 @@ const httpServer = createApiServer({
   limits: { ...SERVER_LIMITS, connectionsMax: config.maxConnections },
   log,
 })
-const server = await listen({
-  program: 'api',
-  variable: 'PORT',
-  port: config.port,
-  open: (onListening) => listenOn(httpServer, config, onListening),
-})
 const { metricsHost: hostname, metricsPort } = config
 const metricsServer =
   metricsPort !== 'off' &&
@@ -131,6 +125,12 @@ const metricsServer =
     port: metricsPort,
     open: (onListening) => serveMetrics(metrics, { hostname, port: metricsPort }, onListening),
   }))
+const server = await listen({
+  program: 'api',
+  variable: 'PORT',
+  port: config.port,
+  open: (onListening) => listenOn(httpServer, config, onListening),
+})
 if (metricsServer) log.info({ port: metricsServer.port }, 'metrics listening')
 log.info({ port: server.port }, 'api listening')
 

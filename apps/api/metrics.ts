@@ -5,6 +5,8 @@ import type { LogFields } from '#runtime/log.ts'
 import type { Counted, Metrics } from '#runtime/metrics.ts'
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+/** What the API serves; whatever else a caller makes up is one. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS'])
 /** Whose result is the verdict of a check. */
 const CHECK_ROUTE = /^\/v1\/.*checks$|^\/validate-auth$/
 
@@ -33,8 +35,15 @@ export function countedByApi(metrics: Metrics): Counted {
     labels: ['reason'],
   })
 
-  function request({ method, route = '', status, duration_ms = 0, application, ...said }: LogFields): void {
-    requests({ method, route, status }, duration_ms)
+  function request({
+    method = '',
+    route = '',
+    status,
+    duration_ms = 0,
+    application,
+    ...said
+  }: LogFields): void {
+    requests({ method: METHODS.has(method) ? method : 'other', route, status }, duration_ms)
     const { refusal, limit, result } = said
     if (refusal !== undefined) refusals({ application, refusal, limit })
     else if (result !== undefined && CHECK_ROUTE.test(route)) checks({ application, result })

@@ -202,12 +202,19 @@ function answerInTurn(socket: Duplex, latest: Exchange | undefined, answer: stri
 /** Above the cap a connection is closed without a word: there is no room for one. */
 function countDropped(server: Server, log: Log): void {
   let dropped = 0
-  let nextLineAtMs = 0
-  server.on('drop', () => {
-    dropped += 1
-    if (performance.now() < nextLineAtMs) return
-    nextLineAtMs = performance.now() + DROPPED_LINE_EVERY_MS
+  let quiet: NodeJS.Timeout | undefined
+
+  /** The first at once, and those of the time that follows together at its end. */
+  function tell(): void {
+    quiet = undefined
+    if (dropped === 0) return
     log.warn({ count: dropped }, 'connections refused, there are MAX_CONNECTIONS of them')
     dropped = 0
+    quiet = setTimeout(tell, DROPPED_LINE_EVERY_MS).unref()
+  }
+
+  server.on('drop', () => {
+    dropped += 1
+    if (quiet === undefined) tell()
   })
 }

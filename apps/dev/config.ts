@@ -1,7 +1,7 @@
 // What `npm start` runs, from the environment: which programs, on which ports, with which variables. Says everything
 // that is wrong at once, by name.
 
-import { createReader, type Environment, integer } from '#runtime/env.ts'
+import { createReader, type Environment, integer, portOrOff } from '#runtime/env.ts'
 
 export type Program = {
   name: 'sandbox' | 'api' | 'worker'
@@ -50,7 +50,8 @@ export function readConfig(env: Environment): { programs: Program[]; problems: r
       reader.problem(name, 'must be set: with NODE_ENV=production there is no sandbox')
   }
   const programs = real ? [api, worker] : [sandbox, api, worker]
-  for (const { portVariable, port } of doubles(programs)) {
+  const metrics = { port: reader.value('METRICS_PORT', portOrOff, 'off'), portVariable: 'METRICS_PORT' }
+  for (const { portVariable, port } of doubles([...programs, metrics])) {
     reader.problem(portVariable, `must not be ${port}, which another program has`)
   }
   return { programs, problems: reader.problems }
@@ -76,8 +77,8 @@ function openToOnePerson(env: Environment): Environment {
   return Object.fromEntries(OF_ONE_PERSON.map((name) => [name, env[name] || 'off']))
 }
 
-function doubles(programs: Program[]): Program[] {
-  return programs.filter((program, index) =>
-    programs.slice(0, index).some((one) => one.port === program.port),
-  )
+type Place = { port: number | 'off'; portVariable: string }
+
+function doubles(places: readonly Place[]): Place[] {
+  return places.filter(({ port }, index) => places.slice(0, index).some((one) => one.port === port))
 }

@@ -6,6 +6,7 @@ import {
   type Environment,
   integer,
   type Kind,
+  port,
   type Reader,
   url,
 } from '#runtime/env.ts'
@@ -63,7 +64,7 @@ export function readConfig(env: Environment): { config: WorkerConfig; problems: 
     ...settings,
     production: reader.production,
     host: reader.value('WORKER_HOST', anyText, '127.0.0.1'),
-    port: reader.value('WORKER_PORT', integer(0, 65_535), 3002),
+    port: reader.value('WORKER_PORT', port, 3002),
     concurrency: reader.value('WORKER_CONCURRENCY', integer(1, 1_000), 50),
     contact: reader.value('SUPPORT_CONTACT', contact, ''),
     regions: readRegions(reader, settings.senders).regions,

@@ -193,6 +193,7 @@ export function createDeliver(deps: {
     const recorded = await record(send, { token, outcome, attempt: given }, patience)
     switch (recorded.kind) {
       case 'recorded':
+        if (recorded.state === 'expired') tellUnsent(send, 'not_sent_in_time')
         return { kind: 'closed', why: recorded.state }
       case 'retry':
         return { kind: 'again', waitMs: recorded.waitMs }
@@ -205,7 +206,12 @@ export function createDeliver(deps: {
     }
   }
 
-  function close(send: SendReference, { why, refusal, limit }: Closed): Delivered {
+  function tellUnsent(send: SendReference, reason: string): void {
+    log.info({ ...fieldsOf(send), reason }, 'ended unsent')
+  }
+
+  function close(send: SendReference, { why, refusal, limit, ended }: Closed): Delivered {
+    if (ended) tellUnsent(send, ended)
     if (refusal) log.warn({ ...fieldsOf(send), refusal, limit }, 'second message refused')
     return { kind: 'closed', why }
   }

@@ -28,6 +28,8 @@ const SAME_ERROR_QUIET_MS = 10_000
 
 export type EventsOut = {
   start(): void
+  /** Events in the queue that wait to be told. */
+  waiting(): Promise<number>
   /** Takes no new event, waits that long for those in hand, and leaves the rest to the next worker. */
   stop(deadlineMs: number): Promise<void>
 }
@@ -69,6 +71,7 @@ export function createEventsOut(deps: {
   })
 
   return {
+    waiting: queue.backlog,
     start(): void {
       worker.run().catch((error: Error) => worker.emit('error', error))
       mover.start()

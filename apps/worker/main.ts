@@ -24,7 +24,7 @@ import { createEventsOut } from './events.ts'
 import { createHealth } from './health.ts'
 import { createInbound } from './inbound.ts'
 import { createIntake } from './intake.ts'
-import { countedByWorker } from './metrics.ts'
+import { countedByWorker, watchWorker } from './metrics.ts'
 import { createProcessor, startQueueWorker } from './processor.ts'
 import { openProvider } from './providers.ts'
 import { createSweeper } from './sweeper.ts'
@@ -59,7 +59,12 @@ const inbound = createInbound({
   log,
   random: Math.random,
 })
-const provider = openProvider(config, { onReceipt: receipts.take, onInbound: inbound.take, alarm, log })
+const { provider, states } = openProvider(config, {
+  onReceipt: receipts.take,
+  onInbound: inbound.take,
+  alarm,
+  log,
+})
 const queue = createDeliveryQueue({ connection: queueRedis, prefix: config.redisPrefix })
 const sweeper = createSweeper({ deliveries, queue, log })
 const deliver = createDeliver({
@@ -101,12 +106,13 @@ const health = createHealth({
   stopping: () => stopping,
   metrics,
 })
-metrics.state('ready', 'As /readyz', async () => (await health.problems()).length === 0)
-metrics.state('taking_jobs', 'Whether this worker takes jobs: a provider of it can send', provider.canSend)
-metrics.values(
-  { name: 'jobs', help: 'Jobs of all workers in the queue of deliveries, by state', labels: ['state'] },
-  queue.counts,
-)
+watchWorker(metrics, {
+  isReady: async () => (await health.problems()).length === 0,
+  canSend: provider.canSend,
+  states,
+  jobs: queue.counts,
+  events: eventsOut?.waiting,
+})
 const server = await listen({
   program: 'worker',
   variable: 'WORKER_PORT',

@@ -1,9 +1,10 @@
 /** What a worker tells Prometheus, beside its health checks. */
 import type { Counted, Metrics } from '#runtime/metrics.ts'
+import type { ProviderState } from './providers.ts'
 
 const ATTEMPT_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 /** To the last moment of the longest code. */
-const QUEUED_SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 240, 600]
+const ACCEPTED_SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 240, 600]
 
 export function countedByWorker(metrics: Metrics): Counted {
   const attempts = metrics.counter({
@@ -19,14 +20,19 @@ export function countedByWorker(metrics: Metrics): Counted {
     },
     ATTEMPT_SECONDS,
   )
-  const queued = metrics.durations(
+  const accepted = metrics.durations(
     {
-      name: 'first_attempt_wait_seconds',
-      help: 'Time from the order of a send to its first attempt',
+      name: 'accepted_after_seconds',
+      help: 'Time from the order of a send to its message being accepted by a provider',
       labels: [],
     },
-    QUEUED_SECONDS,
+    ACCEPTED_SECONDS,
   )
+  const unsent = metrics.counter({
+    name: 'sends_unsent_total',
+    help: 'Sends that ended without a message: too late, or the number said STOP',
+    labels: ['reason'],
+  })
   const refusals = metrics.counter({
     name: 'second_messages_refused_total',
     help: 'Second messages of a send that a shared limit had no room for',
@@ -39,45 +45,60 @@ export function countedByWorker(metrics: Metrics): Counted {
   })
   const events = metrics.counter({
     name: 'events_total',
-    help: 'Tries to tell the receiver an event',
+    help: 'Tries to tell the receiver an event, and events that are told no more',
     labels: ['event', 'result'],
   })
-  const statuses = new Map<string, string>()
-  const breakers = new Map<string, string>()
-  watchProviders(metrics, statuses, breakers)
 
   return {
-    attempt({ provider, outcome, reason, attempt, queued_ms = 0, duration_ms = 0 }) {
+    attempt({ provider, outcome, reason, queued_ms = 0, duration_ms = 0 }) {
       attempts({ provider, outcome, reason })
       durations({ provider, outcome }, duration_ms)
-      if (attempt === 1) queued({}, queued_ms)
+      if (outcome === 'accepted') accepted({}, queued_ms + duration_ms)
     },
+    'ended unsent': ({ reason, count }) => unsent({ reason }, count),
     'second message refused': ({ application, refusal, limit }) => refusals({ application, refusal, limit }),
     answer: ({ keyword, outcome }) => answers({ keyword, outcome }),
     'event taken': ({ event }) => events({ event, result: 'taken' }),
     'event not taken': ({ event }) => events({ event, result: 'not_taken' }),
     'event given up': ({ event }) => events({ event, result: 'given_up' }),
-    provider({ provider = '', result = '' }) {
-      const [, breaker] = /^breaker_(.+)$/.exec(result) ?? []
-      if (breaker === undefined) statuses.set(provider, result)
-      else breakers.set(provider, breaker)
-    },
+    'the receiver wants no more events': ({ event }) => events({ event, result: 'gone' }),
+    'event dropped': ({ event }) => events({ event, result: 'dropped' }),
+    'events dropped': ({ count }) => events({ event: undefined, result: 'dropped' }, count),
   }
 }
 
-function watchProviders(
+/** What is looked up when Prometheus asks. `states`: of each provider, whether it is ready, and whether it is left alone. */
+export function watchWorker(
   metrics: Metrics,
-  statuses: ReadonlyMap<string, string>,
-  breakers: ReadonlyMap<string, string>,
+  deps: {
+    isReady: () => Promise<boolean>
+    canSend: () => boolean
+    states: () => readonly ProviderState[]
+    jobs: () => Promise<Readonly<Record<string, number>>>
+    events: (() => Promise<number>) | undefined
+  },
 ): void {
-  const holds = (states: ReadonlyMap<string, string>, what: string) => async () =>
-    Object.fromEntries([...states].map(([provider, state]) => [provider, Number(state === what)]))
+  const { isReady, canSend, states, jobs, events } = deps
+  const each = (is: (state: ProviderState) => boolean) => async () =>
+    Object.fromEntries(states().map((state) => [state.name, Number(is(state))]))
+  metrics.value('ready', 'As /readyz', isReady)
+  metrics.value(
+    'provider_can_send',
+    'Whether a provider of this worker can send, so that it takes jobs',
+    canSend,
+  )
   metrics.values(
     { name: 'provider_ready', help: 'Whether a send would be written now', labels: ['provider'] },
-    holds(statuses, 'ready'),
+    each(({ ready }) => ready),
   )
   metrics.values(
-    { name: 'provider_breaker_open', help: 'Whether it is left alone for a while', labels: ['provider'] },
-    holds(breakers, 'open'),
+    { name: 'provider_left_alone', help: 'Whether its breaker lets nothing through', labels: ['provider'] },
+    each(({ leftAlone }) => leftAlone),
   )
+  metrics.values(
+    { name: 'jobs', help: 'Jobs of all workers in the queue of deliveries, by state', labels: ['state'] },
+    jobs,
+  )
+  if (events)
+    metrics.value('events_waiting', 'Events of all workers in the queue that wait to be told', events)
 }

@@ -8,10 +8,13 @@ import type { Log } from '#runtime/log.ts'
 import type { ProviderName } from '#runtime/settings.ts'
 import type { WorkerConfig } from './config.ts'
 
+/** `leftAlone`: its breaker lets nothing through; one that is alone has none. */
+export type ProviderState = { name: string; ready: boolean; leftAlone: boolean }
+
 export function openProvider(
   config: Pick<WorkerConfig, 'providers' | 'signalwire' | 'restUrl' | 'publicUrl'>,
   deps: { onReceipt: ReceiptListener; onInbound: InboundListener; alarm: Alarm; log: Log },
-): Provider {
+): { provider: Provider; states: () => ProviderState[] } {
   const { onReceipt, onInbound, alarm, log } = deps
   const { project, token } = config.signalwire
   const say = (provider: string) => (status: ProviderStatus) => {
@@ -37,12 +40,20 @@ export function openProvider(
   }
   const providers = config.providers.map((name) => withAlarm(open[name](), alarm))
   const [only] = providers
-  if (only && providers.length === 1) return only
+  const stateOf = (road: Road, leftAlone: boolean) => ({
+    name: road.name,
+    ready: road.status() === 'ready',
+    leftAlone,
+  })
+  if (only && providers.length === 1) return { provider: only, states: () => [stateOf(only, false)] }
   const failover = createFailover({
     providers,
     onBreaker: (provider, state) => log.warn({ provider, result: `breaker_${state}` }, 'provider'),
   })
-  return withAlarm(failover, alarm)
+  return {
+    provider: withAlarm(failover, alarm),
+    states: () => providers.map((road) => stateOf(road, failover.leavesAlone(road.name))),
+  }
 }
 
 /** Each is heard by itself: what one of several refuses for good shows in no outcome once another one sends. */

@@ -34,7 +34,9 @@ export function createSweeper(deps: { deliveries: Deliveries; queue: DeliveryQue
   /** Whether there is more than was looked at. What goes wrong with one application is none of the others' business. */
   async function sweep(application: Application): Promise<boolean> {
     try {
-      const { looked, sends } = await deliveries.sweep(application, BATCH)
+      const { looked, sends, unsent } = await deliveries.sweep(application, BATCH)
+      if (unsent !== undefined)
+        log.info({ application, count: unsent, reason: 'not_sent_in_time' }, 'ended unsent')
       await Promise.all(sends.map((send) => queue.enqueue(send)))
       if (sends.length > 0) log.info({ application, count: sends.length }, 'swept to the queue')
       return looked === BATCH

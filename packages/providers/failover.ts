@@ -36,7 +36,10 @@ function movesOn(outcome: Outcome): boolean {
 /** A provider that hangs or loses its answers is as down as one that refuses everything. */
 const isFailure = (outcome: Outcome) => movesOn(outcome) || outcome.kind === 'unknown'
 
-export function createFailover(options: FailoverOptions): Provider {
+/** @returns also, of each by its name, whether its breaker lets nothing through now */
+export function createFailover(
+  options: FailoverOptions,
+): Provider & { leavesAlone(provider: string): boolean } {
   const { onBreaker, budgetMs = 8_000 } = options
   const ways = options.providers.map((provider) => {
     const say = (state: BreakerState) => onBreaker?.(provider.name, state)
@@ -58,6 +61,7 @@ export function createFailover(options: FailoverOptions): Provider {
       const statuses = ways.map(({ provider }) => provider.status())
       return statuses.find((status) => status === 'ready') ?? statuses[0] ?? 'closed'
     },
+    leavesAlone: (name) => ways.some(({ provider, breaker }) => provider.name === name && !breaker.lets()),
     canSend: () => ways.some(({ provider, breaker }) => provider.canSend() && breaker.lets()),
     async send(message: Message, signal: AbortSignal): Promise<Outcome> {
       const startedAt = momentNow()

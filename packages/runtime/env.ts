@@ -69,6 +69,13 @@ export function integer(min: number, max: number): Kind<number> {
   }
 }
 
+/** A port to listen at, 0 for any free one; or none. */
+export const port: Kind<number> = integer(0, 65_535)
+export const portOrOff: Kind<number | 'off'> = {
+  expected: `${port.expected}, or off`,
+  parse: (text) => (text === 'off' ? text : port.parse(text)),
+}
+
 export function oneOf<const T extends string>(...values: readonly T[]): Kind<T> {
   return { expected: values.join(' or '), parse: (text) => values.find((value) => value === text) }
 }

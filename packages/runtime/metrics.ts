@@ -9,6 +9,7 @@ import type { Hear, LogFields } from './log.ts'
 const PREFIX = 'sms2fa_'
 
 type Labels<Name extends string> = { readonly [name in Name]: string | number | undefined }
+type Value = number | boolean
 type Named<Name extends string> = { name: string; help: string; labels: readonly Name[] }
 
 /** The message of a log line, and what it counts as. */
@@ -43,12 +44,16 @@ export function createMetrics() {
       return (labels, ms) => histogram.observe(spelledOut(labels), ms / 1_000)
     },
 
-    /** Whether something is so, asked at each scrape. */
-    state(name: string, help: string, read: () => boolean | Promise<boolean>): void {
+    /** A value, or whether something is so, asked at each scrape; left out where `read` throws or rejects. */
+    value(name: string, help: string, read: () => Value | Promise<Value>): void {
       const gauge: Gauge = new Gauge({
         ...settings({ name, help, labels: [] }),
         async collect() {
-          gauge.set(Number(await read()))
+          try {
+            gauge.set(Number(await read()))
+          } catch {
+            gauge.remove()
+          }
         },
       })
     },
@@ -78,7 +83,7 @@ function spelledOut<Name extends string>(labels: Labels<Name>): LabelValues<Name
   return spelled
 }
 
-/** Counts lines by their messages, and all of them by level, whatever LOG_LEVEL leaves out. */
+/** Counts lines by their messages, and warnings and errors by level, whatever LOG_LEVEL leaves out. */
 export function countLines(metrics: Metrics, ...tables: readonly Counted[]): Hear {
   const lines = metrics.counter({
     name: 'log_lines_total',

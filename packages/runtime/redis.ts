@@ -132,8 +132,8 @@ function leaveReadOnly(): (error: Error) => boolean {
 }
 
 /**
- * ioredis knows replies by their order alone: after one that nobody asked for, each would go to the wrong command, and
- * the verdict on one code to who typed another.
+ * ioredis knows replies by their order alone. One too many says that what answered cannot be trusted with the order: the
+ * next would give the verdict on one code to who typed another, so the connection goes.
  */
 const isOutOfStep = ({ message }: Error): boolean => message.startsWith('Command queue state error')
 
@@ -141,7 +141,10 @@ const isOutOfStep = ({ message }: Error): boolean => message.startsWith('Command
 function withQuietErrors(redis: Redis, log: Log): Redis {
   let away = false
   redis.on('error', (error: Error) => {
-    if (isOutOfStep(error)) redis.disconnect(true)
+    if (isOutOfStep(error)) {
+      log.error({}, 'Redis answered what nobody had asked')
+      return redis.disconnect(true)
+    }
     if (!away) log.error({ fault: faultName(error) }, 'Redis is away')
     away = true
   })

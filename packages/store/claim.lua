@@ -12,8 +12,8 @@
 --          sealed context or '', our number that may have been sent from or '', explain as start.lua, why the attempts
 --          right before this one were busy or '', how many of them, ms since the send was ordered}
 --         {'wait', ms}: another worker holds it, or its time or its turn has not come; look again then
---         {'closed', why[, refusal, name of the limit]}: nothing is to be done any more: gone | its state in the ledger;
---         and what refused a second message
+--         {'closed', why[, refusal, name of the limit[, reason]]}: nothing is to be done any more: gone | its state in
+--         the ledger; what refused a second message; and why the send has ended here, unsent
 --         {'no_line', number's tag, channel}: its line is none of policy.lines; ask again with one that is
 --
 -- At most policy.submissions_max messages may ever have left for one send; none leaves after the deadline, an

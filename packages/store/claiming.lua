@@ -36,7 +36,7 @@ local function look_at(key, send, token, suppressions, now)
   local function ends(final, reason)
     if state == 'unknown' then return rests(state) end
     move_send(key, send, final, now, 'reason', reason)
-    return rests(final)
+    return rests(final, '', '', reason)
   end
 
   -- The answer to this very claim was lost: it is given again while it holds.

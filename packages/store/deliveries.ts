@@ -61,8 +61,8 @@ export type Claimed = Letter &
 export type Claim =
   | Claimed
   | { kind: 'wait'; waitMs: number }
-  /** `refusal`, `limit`: what had no room for a second message. */
-  | { kind: 'closed'; why: string; refusal?: string; limit?: string }
+  /** `refusal`, `limit`: what had no room for a second message. `ended`: why the send has just ended, unsent. */
+  | { kind: 'closed'; why: string; refusal?: string; limit?: string; ended?: string }
   /** Claimed, but not to be acted on, such as when it is sealed with a key this worker lacks: to be given back. */
   | (Given & { kind: 'unusable'; reason: OutcomeReason })
 export type Recorded =
@@ -215,19 +215,23 @@ export function createDeliveries(deps: {
       return (await ask(() => redis.get(keys.message(messageId)))) ?? undefined
     },
 
-    /** Looks at up to `count` verifications whose time has come; answers the sends that must be enqueued. */
+    /**
+     * Looks at up to `count` verifications whose time has come; answers the sends that must be enqueued, and how many
+     * it ended because their last moment had passed, where it ended any.
+     */
     async sweep(
       application: Application,
       count: number,
-    ): Promise<{ looked: number; sends: SendReference[] }> {
+    ): Promise<{ looked: number; sends: SendReference[]; unsent?: number }> {
       const agenda = keys.agenda(application)
       const reply = await scripts.sweep(redis, [agenda], [keys.verifications(application), count])
       const sends: SendReference[] = []
-      for (let index = 1; index + 1 < reply.length; index += 2) {
+      for (let index = 2; index + 1 < reply.length; index += 2) {
         const verification = textAt(reply, index) as VerificationId
         sends.push({ application, verification, send: numberAt(reply, index + 1) })
       }
-      return { looked: numberAt(reply, 0), sends }
+      const unsent = numberAt(reply, 1)
+      return { looked: numberAt(reply, 0), sends, ...(unsent === 0 ? {} : { unsent }) }
     },
 
     /** Makes the sweeper look after these applications for the next day. */
@@ -253,6 +257,7 @@ export function createDeliveries(deps: {
 
 function decodeClosed(reply: Reply): Claim {
   const closed = { kind: 'closed', why: textAt(reply, 1) } as const
+  if (reply.length > 4) return { ...closed, ended: textAt(reply, 4) }
   return reply.length > 2 ? { ...closed, refusal: textAt(reply, 2), limit: textAt(reply, 3) } : closed
 }
 

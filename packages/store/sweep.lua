@@ -5,7 +5,7 @@
 -- KEYS[1] agenda       sorted set
 -- ARGV    prefix of verification keys, how many to look at
 --
--- Replies {how many were looked at, id, send, id, send, ...}
+-- Replies {how many were looked at, how many sends ended unsent, id, send, id, send, ...}
 --
 -- Each verification is moved on the agenda in the same step, so two sweepers never bring the same send at once. To
 -- bring a send that is already queued is harmless: the claim decides.
@@ -16,6 +16,8 @@
 local agenda = KEYS[1]
 local prefix, count = unpack(ARGV)
 local now = now_ms()
+
+local unsent = 0
 
 -- True when somebody must still do something about the send. A lost worker's attempt ends here. `deadline` is the last
 -- moment for one more message of it, nil where none is wanted.
@@ -28,14 +30,17 @@ local function is_open(key, send, deadline)
   end
   if deadline and deadline <= now and (state == 'queued' or state == 'unknown') then
     leave_line(key, send)
-    if state == 'queued' then move_send(key, send, 'expired', now, 'reason', 'not_sent_in_time') end
+    if state == 'queued' then
+      move_send(key, send, 'expired', now, 'reason', 'not_sent_in_time')
+      unsent = unsent + 1
+    end
     return false
   end
   return state == 'queued' or state == 'submitting' or (state == 'unknown' and more)
 end
 
 local due = redis.call('ZRANGE', agenda, '-inf', now, 'BYSCORE', 'LIMIT', 0, count)
-local reply = { #due }
+local reply = { #due, 0 }
 for _, id in ipairs(due) do
   local key = prefix .. id
   local status = status_at(key, agenda, id, now)
@@ -66,4 +71,5 @@ for _, id in ipairs(due) do
     end
   end
 end
+reply[2] = unsent
 return reply

@@ -27,6 +27,13 @@ describe('a request', () => {
     ])
   })
 
+  it('of a method that the API does not serve is one of the others', async () => {
+    const made = (method: string): [string, LogFields] => ['request', { ...start, method, status: 405 }]
+    expect(await countedOf([made('PROPFIND'), made('M-SEARCH')])).toEqual([
+      'sms2fa_request_duration_seconds_count{method="other",route="/v1/verifications",status="405"} 2',
+    ])
+  })
+
   it('that is refused says by what', async () => {
     const refused = { ...start, status: 429, refusal: 'traffic_limit', limit: 'region_day' }
     expect(await countedOf([['request', refused]])).toContain(

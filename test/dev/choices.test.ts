@@ -110,6 +110,7 @@ describe('what `npm start` runs', () => {
   test.for([
     [{ PORT: '0' }, ['PORT: must be a whole number from 1 to 65535']],
     [{ PORT: '3001' }, ['PORT: must not be 3001, which another program has']],
+    [{ METRICS_PORT: '3002' }, ['METRICS_PORT: must not be 3002, which another program has']],
     [
       { NODE_ENV: 'production', SIGNALWIRE_PROJECT: 'p' },
       ['SIGNALWIRE_TOKEN: must be set: with NODE_ENV=production there is no sandbox'],

@@ -126,10 +126,14 @@ describe('a breaker', () => {
   })
 
   test('that is open lets a message try at once when its provider has become ready anew', async () => {
-    const { send, relay, states } = two(down, { failuresMax: 1, openMs: 60_000 })
+    const { failover, send, relay, states } = two(down, { failuresMax: 1, openMs: 60_000 })
+    const leftAlone = () => ['relay', 'rest'].filter(failover.leavesAlone)
+    expect(leftAlone()).toEqual([])
     await send()
     expect(await send()).toEqual({ ...accepted, provider: 'rest' })
+    expect(leftAlone()).toEqual(['relay'])
     relay.readySince = performance.now()
+    expect(leftAlone()).toEqual([])
     relay.reply = async () => accepted
     expect(await send()).toEqual({ ...accepted, provider: 'relay' })
     expect(states).toEqual(['relay open', 'relay half_open', 'relay closed'])

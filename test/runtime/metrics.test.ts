@@ -80,7 +80,7 @@ describe('the metrics of a program', () => {
       .mockResolvedValueOnce({ waiting: 3, active: 1 })
       .mockResolvedValueOnce({ waiting: 2 })
     metrics.values({ name: 'jobs', help: 'Jobs', labels: ['state'] }, read)
-    metrics.state('ready', 'Whether', () => read.mock.calls.length < 2)
+    metrics.value('ready', 'Whether', () => read.mock.calls.length < 2)
     expect(await samplesOf(metrics)).toEqual([
       'sms2fa_jobs{state="waiting"} 3',
       'sms2fa_jobs{state="active"} 1',
@@ -89,6 +89,18 @@ describe('the metrics of a program', () => {
     expect(await samplesOf(metrics)).toEqual(['sms2fa_jobs{state="waiting"} 2', 'sms2fa_ready 0'])
     read.mockRejectedValueOnce(new Error('Redis is away'))
     expect(await samplesOf(metrics)).toEqual(['sms2fa_ready 0'])
+  })
+
+  it('leave out a single value that cannot be told, and only then', async () => {
+    const metrics = createMetrics()
+    const read = vi
+      .fn()
+      .mockResolvedValueOnce(3)
+      .mockRejectedValueOnce(new Error('away'))
+      .mockResolvedValue(4)
+    metrics.value('waiting', 'How many', read)
+    for (const samples of [['sms2fa_waiting 3'], [], ['sms2fa_waiting 4']])
+      expect(await samplesOf(metrics)).toEqual(samples)
   })
 
   it('hold those of the process', async () => {

@@ -114,7 +114,9 @@ describe('a claim', () => {
 
   it('is refused after the last moment to submit, and the send ends visibly', async () => {
     const ledger = await queued({ codeTtlMs: 60_000, sendReserveMs: 60_000 })
-    expect(await ledger.claim()).toEqual({ kind: 'closed', why: 'expired' })
+    const ended = { kind: 'closed', why: 'expired' }
+    expect(await ledger.claim()).toEqual({ ...ended, ended: 'not_sent_in_time' })
+    expect(await ledger.claim('again')).toEqual(ended)
     expect(await ledger.hash(ledger.id)).toMatchObject({
       '1:state': 'expired',
       '1:reason': 'not_sent_in_time',
@@ -590,7 +592,7 @@ describe('the sweeper', () => {
     expect(await sweepAt(230_000)).toEqual({ looked: 1, sends: [sendOf(id)] })
     expect(await sweepAt(239_999)).toEqual({ looked: 0, sends: [] })
     expect(await store.waiting()).toBe(1)
-    expect(await sweepAt(240_000)).toEqual({ looked: 1, sends: [] })
+    expect(await sweepAt(240_000)).toEqual({ looked: 1, sends: [], unsent: 1 })
     expect(await store.hash(id)).toMatchObject({
       status: 'pending',
       '1:state': 'expired',

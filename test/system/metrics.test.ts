@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { freePort } from '#dev/ports.ts'
+import { receiver, SECRET } from '#test/fixtures/receiver.ts'
 import { startOwnRedis } from '#test/fixtures/redis-server.ts'
 import { numberEnding, type Service } from '#test/fixtures/service.ts'
 import { starting } from './running.ts'
@@ -22,10 +23,18 @@ async function scrape(url: string): Promise<string> {
 async function measured(context: TestContext, env: Record<string, string> = {}) {
   const redis = await startOwnRedis()
   context.onTestFinished(() => redis.stop())
+  const { url } = await receiver([], context.onTestFinished)
   const port = await freePort()
   const service = await starting(context, {
     redisUrl: redis.url,
-    env: { METRICS_PORT: String(port), LOG_LEVEL: 'silent', ...env },
+    env: {
+      METRICS_PORT: String(port),
+      LOG_LEVEL: 'silent',
+      WEBHOOK_URL: url.href,
+      WEBHOOK_SECRET: SECRET,
+      WEBHOOK_ALLOW_PRIVATE: 'on',
+      ...env,
+    },
   })
   await service.ready()
   return { redis, service, api: `http://127.0.0.1:${port}`, worker: service.workers[0]?.url ?? '' }
@@ -71,13 +80,19 @@ describe.concurrent('the metrics', () => {
     for (const sample of [
       'sms2fa_attempts_total{provider="signalwire-relay",outcome="accepted",reason=""} 1',
       'sms2fa_provider_ready{provider="signalwire-relay"} 1',
-      'sms2fa_taking_jobs 1',
+      'sms2fa_provider_can_send 1',
+      'sms2fa_provider_left_alone{provider="signalwire-relay"} 0',
       'sms2fa_jobs{state="waiting"} 0',
       'sms2fa_ready 1',
     ])
       expect(ofWorker.split('\n')).toContain(sample)
-    expect(ofWorker).toMatch(/sms2fa_first_attempt_wait_seconds_count 2\n/)
+    expect(ofWorker).toMatch(/sms2fa_accepted_after_seconds_count [12]\n/)
 
+    await eventually(async () =>
+      expect(await scrape(worker)).toContain(
+        'sms2fa_events_total{event="verification.approved",result="taken"} 1',
+      ),
+    )
     expect([...new Set([...typesIn(ofApi), ...typesIn(ofWorker)])].sort()).toEqual(documented().sort())
     expect((await fetch(`${service.apis[0]?.url}/metrics`)).status).toBe(404)
     expect((await fetch(`${api}/v1/verifications`)).status).toBe(404)
@@ -90,7 +105,7 @@ describe.concurrent('the metrics', () => {
     await eventually(async () => {
       const lines = (await scrape(worker)).split('\n')
       expect(lines).toContain('sms2fa_provider_ready{provider="signalwire-relay"} 0')
-      expect(lines).toContain('sms2fa_taking_jobs 0')
+      expect(lines).toContain('sms2fa_provider_can_send 0')
       expect(lines).toContain('sms2fa_ready 0')
       expect(lines).toContain('sms2fa_jobs{state="waiting"} 0')
     })

@@ -61,6 +61,11 @@ describe.concurrent('SignalWire', () => {
     )
     const { body } = await service.call('GET', `/v1/verifications/${begun.id}`)
     expect(body.status).toBe('pending')
+    await eventually(5_000, () =>
+      expect(service.workers[0]?.output()).toMatch(
+        /"count":1,"reason":"not_sent_in_time","msg":"ended unsent"/,
+      ),
+    )
     await service.sandbox.listen(service.sandboxPort)
     await service.ready()
     await eventually(30_000, async () =>

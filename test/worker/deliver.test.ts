@@ -189,10 +189,23 @@ describe('an attempt', () => {
     expect(w.sent).toHaveLength(0)
   })
 
+  it('that was busy and has no time for another ends unsent, and says so', async () => {
+    const busy: Outcome = { kind: 'busy', reason: 'not_connected' }
+    const w = await worker([busy], { codeTtlMs: 60_400, sendReserveMs: 60_000 })
+    expect(await w.deliver()).toEqual({ kind: 'closed', why: 'expired' })
+    expect(w.lines).toContainEqual(
+      expect.objectContaining({ verification: w.id, send: 1, reason: 'not_sent_in_time' }),
+    )
+  })
+
   it('after the deadline sends nothing', async () => {
     const w = await worker([], { codeTtlMs: 60_000, sendReserveMs: 60_000 })
     expect(await w.deliver()).toEqual({ kind: 'closed', why: 'expired' })
     expect(w.sent).toHaveLength(0)
+    const unsent = () => w.lines.filter(({ reason }) => reason === 'not_sent_in_time')
+    expect(unsent()).toEqual([expect.objectContaining({ verification: w.id, send: 1 })])
+    await w.deliver()
+    expect(unsent()).toHaveLength(1)
   })
 
   it('that is unknown is followed by none where a budget has no room, and the log says which', async () => {

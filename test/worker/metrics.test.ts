@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { LogFields } from '#runtime/log.ts'
 import { createMetrics } from '#runtime/metrics.ts'
-import { countedByWorker } from '#worker/metrics.ts'
+import { countedByWorker, watchWorker } from '#worker/metrics.ts'
 
 async function countedOf(lines: readonly [message: string, fields: LogFields][]): Promise<string[]> {
   const metrics = createMetrics()
@@ -21,7 +21,7 @@ const attempt = {
 }
 
 describe('an attempt', () => {
-  it('counts by provider, outcome and reason, with its time and, the first, how long its send had waited', async () => {
+  it('counts by provider, outcome and reason, with its time and, once accepted, that since its order', async () => {
     const busy = { ...attempt, outcome: 'busy', reason: 'rate_limited', attempt: 2, queued_ms: 900 }
     expect(
       await countedOf([
@@ -35,8 +35,8 @@ describe('an attempt', () => {
       'sms2fa_attempt_duration_seconds_count{provider="signalwire-relay",outcome="accepted"} 1',
       'sms2fa_attempt_duration_seconds_sum{provider="signalwire-relay",outcome="busy"} 0.02',
       'sms2fa_attempt_duration_seconds_count{provider="signalwire-relay",outcome="busy"} 1',
-      'sms2fa_first_attempt_wait_seconds_sum 0.04',
-      'sms2fa_first_attempt_wait_seconds_count 1',
+      'sms2fa_accepted_after_seconds_sum 0.06',
+      'sms2fa_accepted_after_seconds_count 1',
     ])
   })
 
@@ -48,11 +48,28 @@ describe('an attempt', () => {
   })
 })
 
+describe('a send that ends unsent', () => {
+  it('counts by why, alone or many together', async () => {
+    expect(
+      await countedOf([
+        ['ended unsent', { reason: 'not_sent_in_time', count: 5 }],
+        ['ended unsent', { reason: 'not_sent_in_time' }],
+        ['ended unsent', { reason: 'recipient_opted_out' }],
+      ]),
+    ).toEqual([
+      'sms2fa_sends_unsent_total{reason="not_sent_in_time"} 6',
+      'sms2fa_sends_unsent_total{reason="recipient_opted_out"} 1',
+    ])
+  })
+})
+
 describe('an event', () => {
   it.each([
     ['event taken', 'taken'],
     ['event not taken', 'not_taken'],
     ['event given up', 'given_up'],
+    ['the receiver wants no more events', 'gone'],
+    ['event dropped', 'dropped'],
   ])('of the line %j counts as %s', async (message, result) => {
     expect(await countedOf([[message, { event: 'send.delivered' }]])).toEqual([
       `sms2fa_events_total{event="send.delivered",result="${result}"} 1`,
@@ -74,23 +91,29 @@ describe('an answer to a keyword', () => {
   })
 })
 
-describe('a provider', () => {
-  it('is as it last said, and so is its breaker', async () => {
-    const says = (provider: string, result: string): [string, LogFields] => ['provider', { provider, result }]
-    expect(
-      await countedOf([
-        says('signalwire-relay', 'ready'),
-        says('signalwire-rest', 'ready'),
-        says('signalwire-relay', 'breaker_open'),
-        says('signalwire-relay', 'unreachable'),
-        says('signalwire-rest', 'breaker_open'),
-        says('signalwire-rest', 'breaker_closed'),
-      ]),
-    ).toEqual([
+describe('what is looked up', () => {
+  it('is each provider as it is now, and what waits', async () => {
+    const metrics = createMetrics()
+    let states = [{ name: 'signalwire-relay', ready: false, leftAlone: false }]
+    watchWorker(metrics, {
+      isReady: async () => false,
+      canSend: () => true,
+      states: () => states,
+      jobs: async () => ({ waiting: 3 }),
+      events: async () => 7,
+    })
+    const samples = async () =>
+      (await metrics.text()).split('\n').filter((line) => line.startsWith('sms2fa_'))
+    expect(await samples()).toEqual([
+      'sms2fa_ready 0',
+      'sms2fa_provider_can_send 1',
       'sms2fa_provider_ready{provider="signalwire-relay"} 0',
-      'sms2fa_provider_ready{provider="signalwire-rest"} 1',
-      'sms2fa_provider_breaker_open{provider="signalwire-relay"} 1',
-      'sms2fa_provider_breaker_open{provider="signalwire-rest"} 0',
+      'sms2fa_provider_left_alone{provider="signalwire-relay"} 0',
+      'sms2fa_jobs{state="waiting"} 3',
+      'sms2fa_events_waiting 7',
     ])
+    states = [{ name: 'signalwire-relay', ready: true, leftAlone: true }]
+    expect(await samples()).toContain('sms2fa_provider_ready{provider="signalwire-relay"} 1')
+    expect(await samples()).toContain('sms2fa_provider_left_alone{provider="signalwire-relay"} 1')
   })
 })

@@ -8,7 +8,7 @@ import { openProvider } from '#worker/providers.ts'
 async function restThat(answers: (request: HttpRequest) => void) {
   const server = await startScriptedHttp(answers)
   const heard: unknown[] = []
-  const provider = openProvider(
+  const { provider } = openProvider(
     {
       providers: ['rest'],
       signalwire: { project: 'p', token: 't', context: 'auth' },
