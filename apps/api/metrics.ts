@@ -58,11 +58,11 @@ export function countedByApi(metrics: Metrics): Counted {
 }
 
 export function serveMetrics(
-  metrics: Metrics,
+  metrics: Pick<Metrics, 'answer'>,
   place: { hostname: string; port: number },
   onListening: Parameters<typeof serve>[1],
 ) {
   const app = new Hono()
-  app.get('/metrics', async (c) => c.body(await metrics.text(), 200, { 'Content-Type': metrics.contentType }))
+  app.get('/metrics', metrics.answer)
   return serve({ fetch: app.fetch, ...place }, onListening)
 }

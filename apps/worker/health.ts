@@ -7,9 +7,8 @@ export function createHealth(deps: {
   redisProblem: () => Promise<string | undefined>
   provider: Pick<Provider, 'status'>
   stopping: () => boolean
-  metrics: Pick<Metrics, 'text' | 'contentType'>
+  metrics: Pick<Metrics, 'answer'>
 }) {
-  const { metrics } = deps
   const app = new Hono()
 
   async function problems(): Promise<string[]> {
@@ -24,7 +23,7 @@ export function createHealth(deps: {
       ? c.json({ status: 'ready' })
       : c.json({ status: 'not ready', problems: found }, 503)
   })
-  app.get('/metrics', async (c) => c.body(await metrics.text(), 200, { 'Content-Type': metrics.contentType }))
+  app.get('/metrics', deps.metrics.answer)
   return { app, problems }
 }
 

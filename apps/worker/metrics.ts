@@ -33,6 +33,7 @@ export function countedByWorker(metrics: Metrics): Counted {
     help: 'Sends that ended without a message: too late, or the number said STOP',
     labels: ['reason'],
   })
+  for (const reason of ['not_sent_in_time', 'recipient_opted_out']) unsent({ reason }, 0)
   const refusals = metrics.counter({
     name: 'second_messages_refused_total',
     help: 'Second messages of a send that a shared limit had no room for',

@@ -29,7 +29,12 @@ export function createMetrics() {
   })
 
   return {
-    /** @returns counts one, or so many, with these labels; a label that is undefined is an empty word */
+    /**
+     * Prometheus sees no increase in a counter that begins with its first one: one that an alarm asks for is counted with
+     * 0 at once.
+     *
+     * @returns counts one, or so many, with these labels; a label that is undefined is an empty word
+     */
     counter<Name extends string>(named: Named<Name>): (labels: Labels<Name>, count?: number) => void {
       const counter = new Counter(settings(named))
       return (labels, count = 1) => counter.inc(spelledOut(labels), count)
@@ -71,9 +76,12 @@ export function createMetrics() {
       })
     },
 
-    contentType: registry.contentType,
     /** All of it, in Prometheus's text format. */
     text: () => registry.metrics(),
+    /** The same, to whoever asks for `/metrics`. */
+    async answer(): Promise<Response> {
+      return new Response(await registry.metrics(), { headers: { 'Content-Type': registry.contentType } })
+    },
   }
 }
 
@@ -90,7 +98,6 @@ export function countLines(metrics: Metrics, ...tables: readonly Counted[]): Hea
     help: 'Lines of the log at level warn or error, written or not',
     labels: ['level'],
   })
-  // Told from the start: Prometheus sees no increase in a counter that begins with its first one.
   for (const level of ['warn', 'error']) lines({ level }, 0)
   const counted = new Map(tables.flatMap((table) => Object.entries(table)))
   return (level, fields, message) => {

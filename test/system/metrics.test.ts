@@ -20,7 +20,7 @@ async function scrape(url: string): Promise<string> {
 }
 
 /** A service with the metrics of its API at `api` and those of its worker at `worker`. */
-async function measured(context: TestContext, env: Record<string, string> = {}) {
+async function measured(context: TestContext) {
   const redis = await startOwnRedis()
   context.onTestFinished(() => redis.stop())
   const { url } = await receiver([], context.onTestFinished)
@@ -33,7 +33,6 @@ async function measured(context: TestContext, env: Record<string, string> = {}) 
       WEBHOOK_URL: url.href,
       WEBHOOK_SECRET: SECRET,
       WEBHOOK_ALLOW_PRIVATE: 'on',
-      ...env,
     },
   })
   await service.ready()

@@ -9,7 +9,7 @@ async function countedOf(lines: readonly [message: string, fields: LogFields][])
   const counted = countedByWorker(metrics)
   for (const [message, fields] of lines) counted[message]?.(fields)
   const samples = (await metrics.text()).split('\n').filter((line) => line.startsWith('sms2fa_'))
-  return samples.filter((line) => !/_bucket|_seconds_(count|sum) 0$/.test(line))
+  return samples.filter((line) => !/_bucket|(_seconds_(count|sum)|_unsent_total\{.*\}) 0$/.test(line))
 }
 
 const attempt = {
@@ -61,6 +61,12 @@ describe('a send that ends unsent', () => {
       'sms2fa_sends_unsent_total{reason="recipient_opted_out"} 1',
     ])
   })
+})
+
+it('a counter that an alarm asks for is told before it counts', async () => {
+  const metrics = createMetrics()
+  countedByWorker(metrics)
+  expect(await metrics.text()).toContain('sms2fa_sends_unsent_total{reason="not_sent_in_time"} 0\n')
 })
 
 describe('an event', () => {
