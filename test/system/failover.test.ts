@@ -1,22 +1,15 @@
 /** Two providers with real processes, the real SDK and real HTTP: one goes away while codes are sent (P5, P9). */
 import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
-import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
+import { numberEnding, type Service } from '#test/fixtures/service.ts'
 import { expectNothingBroken } from './aftermath.ts'
+import { running } from './running.ts'
 
 const eventually = <T>(read: () => Promise<T>, timeout = 14_000) =>
   vi.waitFor(read, { timeout, interval: 50 })
 
-async function running(
-  { onTestFinished }: TestContext,
-  env: Record<string, string>,
-  callbacks = true,
-): Promise<Service> {
-  const service = await startService({ redisUrl: testRedisUrl(), env, callbacks })
-  onTestFinished(() => service.stop())
-  await service.ready()
-  return service
-}
+const withRoads = (context: TestContext, env: Record<string, string>, callbacks = true) =>
+  running(context, { env, callbacks })
 
 /** The provider of every attempt that was accepted, as the worker's log names it. */
 function providersIn(system: Service): string[] {
@@ -38,7 +31,7 @@ describe.concurrent('two providers', () => {
   it('the websocket goes away while codes are sent: each goes out once, over REST, until it is back', {
     timeout: 60_000,
   }, async (context) => {
-    const system = await running(context, { PROVIDERS: 'relay,rest' })
+    const system = await withRoads(context, { PROVIDERS: 'relay,rest' })
     const startMany = async (count: number) => {
       const numbers = Array.from({ length: count }, () => numberEnding())
       const started = Promise.all(numbers.map((to) => system.start(to)))
@@ -94,7 +87,7 @@ describe.concurrent('two providers', () => {
   }, async (context) => {
     // No callback ever comes: only the log can tell.
     const env = { PUBLIC_URL: 'http://127.0.0.1:1', SIGNALWIRE_SIGNING_KEY: 'sandbox' }
-    const system = await running(context, { PROVIDERS: 'rest', ...env }, false)
+    const system = await withRoads(context, { PROVIDERS: 'rest', ...env }, false)
     const to = numberEnding('0107')
     const { body } = await system.start(to)
     await eventually(async () => expect(await system.delivery(body.id)).toBe('accepted'), 30_000)
@@ -115,7 +108,7 @@ describe.concurrent('two providers', () => {
   it('REST alone sends, without any websocket, and hears of the delivery by signed callbacks', {
     timeout: 30_000,
   }, async (context) => {
-    const system = await running(context, { PROVIDERS: 'rest' })
+    const system = await withRoads(context, { PROVIDERS: 'rest' })
     const to = numberEnding()
     const { body } = await system.start(to)
     expect(await system.check(body.id, await system.codeAt(to))).toMatchObject({
@@ -134,7 +127,7 @@ describe.concurrent('two providers', () => {
     'a call to %s says the code, and ends %s',
     { timeout: 30_000 },
     async ([ending, state], context) => {
-      const system = await running(context, { PROVIDERS: 'relay,rest' })
+      const system = await withRoads(context, { PROVIDERS: 'relay,rest' })
       const to = numberEnding(ending)
       const { status, body } = await system.call('POST', '/v1/verifications', {
         to,

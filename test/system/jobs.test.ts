@@ -5,9 +5,10 @@ import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { jobIdOf, QUEUE_NAME, queuePrefix } from '#queue/delivery-queue.ts'
 import { everythingIn } from '#test/fixtures/redis-contents.ts'
 import { startOwnRedis } from '#test/fixtures/redis-server.ts'
-import { numberEnding, type Service, startService } from '#test/fixtures/service.ts'
+import { numberEnding, type Service } from '#test/fixtures/service.ts'
 import type { Application, VerificationId } from '#verification/verification.ts'
 import { begin, beginMany, expectNothingBroken } from './aftermath.ts'
+import { starting } from './running.ts'
 import { stage } from './stage.ts'
 
 const eventually = <T>(timeout: number, read: () => T | Promise<T>) =>
@@ -16,8 +17,7 @@ const eventually = <T>(timeout: number, read: () => T | Promise<T>) =>
 async function running(context: TestContext, workers: Record<string, string>[] = [{}]) {
   const redis = await startOwnRedis()
   context.onTestFinished(() => redis.stop())
-  const service = await startService({ redisUrl: redis.url, workers: 0 })
-  context.onTestFinished(() => service.stop())
+  const service = await starting(context, { redisUrl: redis.url, workers: 0 })
   const [worker] = await Promise.all(workers.map((env) => service.startWorker(env)))
   if (!worker) throw new Error('no worker')
   await service.ready()

@@ -5,7 +5,7 @@ import { freePort } from '#dev/ports.ts'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
 import { startOwnRedis } from '#test/fixtures/redis-server.ts'
 import { startScriptedRelay } from '#test/fixtures/scripted-relay.ts'
-import { numberEnding, type Program, type Service, startService } from '#test/fixtures/service.ts'
+import { numberEnding, type Program, type Service } from '#test/fixtures/service.ts'
 import { type Begun, begin, beginMany, expectNothingBroken } from './aftermath.ts'
 import { running, starting } from './running.ts'
 
@@ -109,9 +109,7 @@ describe.concurrent('a worker none of whose providers can send', () => {
   }, async (context) => {
     const redis = await startOwnRedis()
     context.onTestFinished(() => redis.stop())
-    const service = await startService({ redisUrl: redis.url })
-    context.onTestFinished(() => service.stop())
-    await service.ready()
+    const service = await running(context, { redisUrl: redis.url })
     const [worker] = service.workers
     await service.sandbox.close()
     await saysOf(worker, '"result":"unreachable"')

@@ -2,20 +2,18 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { type OwnRedis, startOwnRedis } from '#test/fixtures/redis-server.ts'
-import { numberEnding, type Program, startService } from '#test/fixtures/service.ts'
+import { numberEnding, type Program } from '#test/fixtures/service.ts'
 import { atFullLength, atRest, begin, beginMany, expectNothingBroken } from './aftermath.ts'
+import { running } from './running.ts'
 import { stage } from './stage.ts'
 
 /** A job whose end Redis refused is looked at again when its lock has run out and the stall check comes round. */
 const RERUN_MS = 22_000
 
-async function running({ onTestFinished }: TestContext, workers = 1) {
+async function onOwnRedis(context: TestContext, workers = 1) {
   const redis = await startOwnRedis()
-  onTestFinished(() => redis.stop())
-  const service = await startService({ redisUrl: redis.url, workers })
-  onTestFinished(() => service.stop())
-  await service.ready()
-  return { redis, service }
+  context.onTestFinished(() => redis.stop())
+  return { redis, service: await running(context, { redisUrl: redis.url, workers }) }
 }
 
 const eventually = <T>(timeout: number, read: () => T | Promise<T>) =>
@@ -40,7 +38,7 @@ describe.concurrent('Redis', () => {
     '%s under load: refusals in time, few lines, and every send taken before or after goes out once',
     { timeout: 90_000 },
     async ([, refuse, relent], context) => {
-      const { redis, service } = await running(context, 2)
+      const { redis, service } = await onOwnRedis(context, 2)
       const begun = await beginMany(service, { everyMs: 50, forMs: 1_000 })
       // Slow enough that some are in the provider's hands when it begins.
       service.sandbox.setLatency(500)
@@ -92,7 +90,7 @@ describe.concurrent('Redis', () => {
   it('forgetting its scripts and functions all the time under load: every send goes out once', {
     timeout: 60_000,
   }, async (context) => {
-    const { redis, service } = await running(context, 2)
+    const { redis, service } = await onOwnRedis(context, 2)
     const traffic = beginMany(service, { everyMs: 20, forMs: 3_000 })
     for (let flush = 0; flush < 30; flush++) {
       for (const kind of ['SCRIPT', 'FUNCTION']) expect(await redis.ask(`${kind} FLUSH`)).toBe('OK')
@@ -112,7 +110,7 @@ describe.concurrent('Redis', () => {
   }, async (context) => {
     // Longer than a lease and a lock together is what matters; half a minute is what an operator would see.
     const frozenMs = atFullLength ? 30_000 : 22_000
-    const { redis, service } = await running(context, 2)
+    const { redis, service } = await onOwnRedis(context, 2)
     const begun = await beginMany(service, { everyMs: 50, forMs: 1_000 })
     service.sandbox.setLatency(500)
     begun.push(...(await beginMany(service, { everyMs: 20, forMs: 600 })))

@@ -12,7 +12,7 @@ import { createKeys } from '#store/keys.ts'
 import { watch } from '#test/dev/processes.ts'
 import { receiver, SECRET } from '#test/fixtures/receiver.ts'
 import { startOwnRedis } from '#test/fixtures/redis-server.ts'
-import { numberEnding, type Program, type Service, startService } from '#test/fixtures/service.ts'
+import { numberEnding, type Program, type Service } from '#test/fixtures/service.ts'
 import { SCOPES } from '#verification/gate.ts'
 import {
   type Application,
@@ -20,6 +20,7 @@ import {
   type Purpose,
   type VerificationId,
 } from '#verification/verification.ts'
+import { starting } from './running.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const PREFIX = '2fa'
@@ -52,11 +53,8 @@ async function guarded({ onTestFinished }: TestContext) {
   return { owner, programs: urlOf('2fa'), operator: urlOf('2fa-operator') }
 }
 
-async function running({ onTestFinished }: TestContext, redisUrl: string, env: Record<string, string> = {}) {
-  const service = await startService({ redisUrl, env: { REDIS_PREFIX: PREFIX, ...env } })
-  onTestFinished(() => service.stop())
-  return service
-}
+const asUser = (context: TestContext, redisUrl: string, env: Record<string, string> = {}) =>
+  starting(context, { redisUrl, env: { REDIS_PREFIX: PREFIX, ...env } })
 
 async function runAs(redisUrl: string, command: string, expected = 0) {
   const [file = '', ...args] = command.split(' ')
@@ -112,7 +110,7 @@ describe('under the users of the runbook', () => {
     const { owner, programs, operator } = await guarded(context)
     const { url, received } = await receiver([], context.onTestFinished)
     const hooks = { WEBHOOK_URL: url.href, WEBHOOK_SECRET: SECRET, WEBHOOK_ALLOW_PRIVATE: 'on' }
-    const service = await running(context, programs, hooks)
+    const service = await asUser(context, programs, hooks)
     await service.ready()
     const to = await verify(service)
     await handle(service, owner)
@@ -213,7 +211,7 @@ describe.concurrent('a user that lacks a right', () => {
     async ([, less, more], context) => {
       const { owner, programs } = await guarded(context)
       await owner.call('acl', 'setuser', '2fa', less)
-      const service = await running(context, programs)
+      const service = await asUser(context, programs)
       // So that what is missed is the right, and not the connection.
       for (const program of [...service.apis, ...service.workers])
         await eventually(async () =>

@@ -8,7 +8,8 @@ import { Redis } from 'ioredis'
 import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { createKeys } from '#store/keys.ts'
 import { startOwnRedis } from '#test/fixtures/redis-server.ts'
-import { numberEnding, type Program, type Service, startService } from '#test/fixtures/service.ts'
+import { numberEnding, type Program, type Service } from '#test/fixtures/service.ts'
+import { type Options, running } from './running.ts'
 
 const SENDER = '+12025550199'
 const newKey = (name: string) => `${name}:${randomBytes(32).toString('base64')}`
@@ -17,17 +18,13 @@ const AWAY = { status: 503, body: { code: 'service_unavailable' } }
 
 const soon = <T>(read: () => Promise<T>) => vi.waitFor(read, { timeout: 10_000, interval: 50 })
 
-type Options = Partial<Parameters<typeof startService>[0]>
-
-async function deployment({ onTestFinished }: TestContext, destinationKeys: string, options: Options = {}) {
+async function deployment(context: TestContext, destinationKeys: string, options: Options = {}) {
   const redis = await startOwnRedis()
-  onTestFinished(() => redis.stop())
+  context.onTestFinished(() => redis.stop())
   const client = new Redis(redis.url)
-  onTestFinished(() => client.disconnect())
+  context.onTestFinished(() => client.disconnect())
   const env = { DESTINATION_KEYS: destinationKeys, ...options.env }
-  const service = await startService({ redisUrl: redis.url, ...options, env })
-  onTestFinished(() => service.stop())
-  await service.ready()
+  const service = await running(context, { redisUrl: redis.url, ...options, env })
   const name = createKeys(service.prefix).tagKey()
   /** The names of the keys that Redis holds for a number's newest verification, tag and all. */
   const pointers = () => client.keys(`{${service.prefix}}:default:p:*`)
@@ -219,9 +216,7 @@ describe.concurrent('a secret of somebody else’s', () => {
     const user = (...rules: string[]) => client.call('ACL', 'SETUSER', 'app', ...rules)
     const urlWith = (password: string) => redis.url.replace('//', `//app:${password}@`)
     await user('on', '>old', '~*', '&*', '+@all')
-    const service = await startService({ redisUrl: urlWith('old') })
-    context.onTestFinished(() => service.stop())
-    await service.ready()
+    const service = await running(context, { redisUrl: urlWith('old') })
     const to = numberEnding()
     expect((await service.start(to)).status).toBe(202)
     const code = await service.codeAt(to)

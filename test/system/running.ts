@@ -3,7 +3,7 @@ import type { TestContext } from 'vitest'
 import { testRedisUrl } from '#test/fixtures/redis.ts'
 import { type Service, startService } from '#test/fixtures/service.ts'
 
-type Options = Partial<Parameters<typeof startService>[0]>
+export type Options = Partial<Parameters<typeof startService>[0]>
 
 /** Its programs may not be ready yet. */
 export async function starting({ onTestFinished }: TestContext, options: Options = {}): Promise<Service> {

@@ -2,33 +2,24 @@
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, type TestContext, vi } from 'vitest'
 import { receiver, SECRET } from '#test/fixtures/receiver.ts'
-import { testRedisUrl } from '#test/fixtures/redis.ts'
-import { numberEnding, startService } from '#test/fixtures/service.ts'
+import { numberEnding } from '#test/fixtures/service.ts'
+import { type Options, running } from './running.ts'
 
 const eventually = <T>(read: () => T | Promise<T>, timeout = 14_000) =>
   vi.waitFor(read, { timeout, interval: 50 })
 
-async function running(
-  { onTestFinished }: TestContext,
-  url: URL,
-  more: { workers?: number; env?: Record<string, string> } = {},
-) {
-  const service = await startService({
-    redisUrl: testRedisUrl(),
-    workers: more.workers ?? 1,
+const telling = (context: TestContext, url: URL, more: Options = {}) =>
+  running(context, {
+    ...more,
     env: { WEBHOOK_URL: url.href, WEBHOOK_SECRET: SECRET, WEBHOOK_ALLOW_PRIVATE: 'on', ...more.env },
   })
-  onTestFinished(() => service.stop())
-  await service.ready()
-  return service
-}
 
 const typeOf = ({ body }: { body: string }) => JSON.parse(body).type as string
 
 describe.concurrent('a receiver', () => {
   it('is told how a code was asked for, carried and typed in', { timeout: 30_000 }, async (context) => {
     const { url, received } = await receiver([], context.onTestFinished)
-    const system = await running(context, url)
+    const system = await telling(context, url)
     const to = numberEnding()
     const { body } = await system.start(to)
     const code = await system.codeAt(to)
@@ -55,7 +46,7 @@ describe.concurrent('a receiver', () => {
       Array.from({ length: 10 }, () => () => {}),
       context.onTestFinished,
     )
-    const system = await running(context, url, { workers: 0 })
+    const system = await telling(context, url, { workers: 0 })
     const start = async () => String((await system.start(numberEnding('0106'))).body.id)
     const ids = [await start(), await start()]
     const first = await system.startWorker()
@@ -81,7 +72,7 @@ describe.concurrent('a receiver', () => {
   it('that never answers holds up no code, and no stop', { timeout: 40_000 }, async (context) => {
     const hung = Array.from({ length: 1_000 }, () => () => {})
     const { url, received } = await receiver(hung, context.onTestFinished)
-    const system = await running(context, url, { env: { SHUTDOWN_DEADLINE_SECONDS: '2' } })
+    const system = await telling(context, url, { env: { SHUTDOWN_DEADLINE_SECONDS: '2' } })
     const numbers = Array.from({ length: 20 }, () => numberEnding())
     for (const to of numbers) await system.start(to)
     for (const to of numbers) await system.codeAt(to)
